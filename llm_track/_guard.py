@@ -1,0 +1,78 @@
+"""The one place that catches everything, so that a fault of llm_track never becomes a fault of the program.
+
+>>> with guarded("read the request"):
+...     ...
+
+Each kind of fault is logged once and counted always.  Under pytest it is raised, so that nobody develops against a
+bug that production would hide.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from types import TracebackType
+
+logger = logging.getLogger("llm_track")
+
+faults: Counter[str] = Counter()
+"""How often each kind of fault was swallowed; part of `llm_track.stats()`."""
+
+raised_in_background: list[BaseException] = []
+"""Faults of the worker's thread under pytest, for `llm_track.testing` to raise where a test can see them."""
+
+
+def under_pytest() -> bool:
+    """Tell whether a test is running."""
+    return "PYTEST_CURRENT_TEST" in os.environ
+
+
+class guarded:  # noqa: N801  a context manager that reads as a word: "with guarded(...)"
+    """Swallow and report any `Exception` of the block; say what was being done as a verb phrase.
+
+    With ``background=True`` a fault is kept for `llm_track.testing` instead of raised: a thread has nobody to raise to.
+    An instance holds no state and may be shared and nested.
+    """
+
+    __slots__ = ("background", "doing")
+
+    def __init__(self, doing: str, *, background: bool = False) -> None:
+        self.doing = doing
+        self.background = background
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        if under_pytest():
+            if self.background:
+                raised_in_background.append(error)
+            return self.background
+        _report(self.doing, error)
+        return True
+
+
+def _report(doing: str, error: Exception) -> None:
+    kind = f"{doing}: {type(error).__name__}"
+    faults[kind] += 1
+    if faults[kind] == 1:
+        logger.warning(
+            "llm_track could not %s (%s at %s). The program's calls are unaffected; an event may lack details. "
+            "This is logged once and counted in llm_track.stats().",
+            doing,
+            type(error).__name__,
+            _where(error),
+        )
+        logger.debug("llm_track could not %s", doing, exc_info=error)
+
+
+def _where(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "an unknown line"

@@ -1,0 +1,126 @@
+"""Where the program stands: a stack of nodes in one `ContextVar`.
+
+Each node is immutable and knows its parent, so that a context which was copied (a task, a thread) keeps its own place
+whatever happens elsewhere.  Nothing here uses `ContextVar.reset`: its token must return to the very context it came
+from, which a generator closed by the garbage collector does not do.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextvars import ContextVar
+from threading import get_ident
+from types import FrameType
+from typing import Any
+
+from llm_track.records import Identity, SpanKind
+
+_current: ContextVar[Node | None] = ContextVar("llm_track_node", default=None)
+NOBODY = Identity()
+
+
+def new_id() -> str:
+    """Return a random UUID (version 4) as text."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+class Node:
+    """One open step of a trace: a span, a tool, an agent, or a model call while its SDK runs."""
+
+    __slots__ = ("_generator", "id", "identity", "kind", "parent", "trace_id")
+
+    def __init__(self, kind: SpanKind, identity: Identity | None = None) -> None:
+        parent = current()
+        self.kind: SpanKind = kind
+        self.id = new_id()
+        self.parent: Node | None = parent
+        self.trace_id: str = parent.trace_id if parent is not None else new_id()
+        self.identity: Identity = identity or (parent.identity if parent is not None else NOBODY)
+        self._generator: _GeneratorBody | None = None
+
+    @property
+    def parent_id(self) -> str | None:
+        """The id of the enclosing step, or ``None`` at the root of a trace."""
+        return self.parent.id if self.parent is not None else None
+
+    def belongs_to(self, frame: FrameType | None) -> None:
+        """Note the frame whose ``with`` block this node lives in; ``None`` when the block has ended."""
+        self._generator = _GeneratorBody(frame) if frame is not None and _is_generator_body(frame) else None
+
+    def enter(self) -> None:
+        """Make this node the current one."""
+        _current.set(self)
+
+    def leave(self) -> None:
+        """Return to the parent, if this node is still the current one of this context."""
+        if _current.get() is self:
+            _current.set(self.parent)
+
+    def visible(self) -> bool:
+        """Tell whether code that runs now runs inside this node."""
+        return self._generator is None or not self._generator.paused()
+
+
+def current() -> Node | None:
+    """Return the innermost open node of this context."""
+    node = _current.get()
+    while node is not None and not node.visible():
+        node = node.parent
+    return node
+
+
+def place(node: Node | None) -> Node | None:
+    """Set the current node and return the one before, to be set again when the work is done."""
+    before = _current.get()
+    _current.set(node)
+    return before
+
+
+def owner() -> Node | None:
+    """Return the model call that a call made now is part of, or ``None``.
+
+    A model call belongs to the nearest enclosing model call unless a span or a tool lies between: a client library on
+    top of another is one generation, a tool that asks a model is its own.
+    """
+    node = current()
+    return node if node is not None and node.kind == "generation" else None
+
+
+class _GeneratorBody:
+    """A ``with`` block inside a generator.
+
+    The block stays open while the generator is paused at a ``yield``, and the consumer's code runs in the same context:
+    without care its calls would look as if they were made inside the block.  A paused generator has no caller, which
+    tells the two apart.  In another thread or task the context was copied on purpose, inside the block.
+    """
+
+    __slots__ = ("frame", "runner")
+
+    def __init__(self, frame: FrameType) -> None:
+        self.frame = frame
+        self.runner = _runner()
+
+    def paused(self) -> bool:
+        return self.frame.f_back is None and _runner() == self.runner
+
+
+_GENERATOR_FLAGS = 0x20 | 0x200  # CO_GENERATOR, CO_ASYNC_GENERATOR
+_DRIVERS = ("contextlib", "_pytest.")
+
+
+def _is_generator_body(frame: FrameType) -> bool:
+    """A ``@contextmanager`` and a pytest fixture are generators whose consumer is meant to be inside the block."""
+    if not frame.f_code.co_flags & _GENERATOR_FLAGS:
+        return False
+    driver = frame.f_back.f_globals.get("__name__", "") if frame.f_back is not None else ""
+    return not str(driver).startswith(_DRIVERS)
+
+
+def _runner() -> tuple[int, Any]:
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or asyncio._get_running_loop() is None:
+        return get_ident(), None
+    return get_ident(), asyncio.current_task()

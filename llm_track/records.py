@@ -1,0 +1,170 @@
+"""What happened, as frozen facts without behaviour.
+
+Formats produce `Request` and `Response`; the engine adds time, place and outcome and makes a `Record` of them;
+`properties.event` turns a record into the `Event` that PostHog is told.
+
+Units everywhere: seconds, tokens, US dollars.  ``None`` always means "not reported", never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+JSON: TypeAlias = Mapping[str, Any]
+"""One JSON object, as `json.loads` gives it."""
+
+Outcome: TypeAlias = Literal[
+    "completed",  # the provider said all it had to say
+    "failed",  # the call raised, or the provider answered with an error
+    "cancelled",  # the program gave up waiting: task cancelled, interrupted
+    "broken",  # the stream ended before the provider was done
+    "closed_early",  # the program stopped reading the stream
+    "never_read",  # the program never read the stream it asked for
+]
+"""How one call ended; sent as ``llm_outcome``."""
+
+SpanKind: TypeAlias = Literal["span", "tool", "agent", "generation"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Token counts of one call.  ``None`` is "not reported"; 0 is "reported as zero"."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_5m_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    image_input_tokens: int | None = None
+    image_output_tokens: int | None = None
+    web_searches: int | None = None
+    cache_included_in_input: bool | None = None
+    """Whether ``input_tokens`` already contains the cache tokens: true for OpenAI, false for Anthropic."""
+    cost: float | None = None
+    """What the provider itself says the call cost, in US dollars."""
+    raw: JSON | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked of a model, in shapes that PostHog draws."""
+
+    model: str | None = None
+    input: Sequence[Any] | str | None = None
+    parameters: JSON = field(default_factory=dict)
+    tools: Sequence[Any] | None = None
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What a model answered, in shapes that PostHog draws."""
+
+    output: Sequence[Any] | None = None
+    usage: Usage = field(default_factory=Usage)
+    model: str | None = None
+    id: str | None = None
+    stop_reason: str | None = None
+    service_tier: str | None = None
+    background: bool = False
+    """The provider works on it while nobody waits; the answer is fetched by another call."""
+    pending: bool = False
+    """The provider is still working on it."""
+    complete: bool = True
+    """False for a body folded from a stream that did not reach its end."""
+    error: str | None = None
+    """The error message of an answer that is an error although its HTTP status is not."""
+    error_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a call failed, as far as the program could see it."""
+
+    message: str
+    type: str
+    code: str | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    stack_trace: str | None = None
+    exception: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who and what a call belongs to; inherited from the enclosing spans."""
+
+    user_id: str | None = None
+    session_id: str | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
+    metadata: JSON = field(default_factory=dict)
+    no_log: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What every event shares: its place in the trace, its time, its outcome."""
+
+    span_id: str
+    trace_id: str
+    parent_id: str | None
+    identity: Identity
+    ended_at: datetime
+    latency: float
+    outcome: Outcome = "completed"
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall(Record):
+    """One request to a provider; ``kind`` says which event it becomes."""
+
+    kind: Literal["generation", "embedding", "endpoint"]
+    name: str
+    provider: str
+    base_url: str | None = None
+    request_url: str | None = None
+    request: Request
+    response: Response | None = None
+    time_to_first_token: float | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    retries: int | None = None
+    input_state: Any = None
+    output_state: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span(Record):
+    """A step around model calls: a function, a tool, an agent, a block of code."""
+
+    name: str
+    kind: SpanKind
+    input: Any = None
+    output: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What PostHog is told: the last shape a record takes."""
+
+    name: str
+    """``$ai_generation``, ``$ai_embedding``, ``$ai_span`` or ``$ai_trace``."""
+    uuid: str
+    trace_id: str
+    distinct_id: str | None
+    """``None``: nobody said who asked; the sink asks posthog's own context, else sends an anonymous event."""
+    properties: dict[str, Any]
+    groups: Mapping[str, str] = field(default_factory=dict)
+    timestamp: datetime | None = None
+    no_log: bool = False
+    exception: BaseException | None = None
+    """The exception behind a failed call, for a linked ``$exception`` event."""
