@@ -1,0 +1,42 @@
+"""The usage object of the OpenAI family: Chat Completions, legacy completions, Embeddings and Responses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm_track.formats._json import JSON, amount, count, obj
+from llm_track.records import Usage
+
+
+def chat_usage(value: Any) -> Usage:
+    """Read ``usage`` with ``prompt_tokens`` and ``completion_tokens``."""
+    return _usage(obj(value), "prompt_tokens", "completion_tokens")
+
+
+def responses_usage(value: Any) -> Usage:
+    """Read ``usage`` with ``input_tokens`` and ``output_tokens``."""
+    return _usage(obj(value), "input_tokens", "output_tokens")
+
+
+def _usage(usage: JSON, asked: str, answered: str) -> Usage:
+    """OpenAI counts cached tokens inside the input tokens and reasoning inside the output tokens."""
+    asked_details, answered_details = obj(usage.get(f"{asked}_details")), obj(usage.get(f"{answered}_details"))
+    cached = count(asked_details.get("cached_tokens"))
+    if cached is None:  # DeepSeek's name for the same
+        cached = count(usage.get("prompt_cache_hit_tokens"))
+    written = count(asked_details.get("cache_write_tokens"))
+    return Usage(
+        input_tokens=count(usage.get(asked)),
+        output_tokens=count(usage.get(answered)),
+        total_tokens=count(usage.get("total_tokens")),
+        cache_read_tokens=cached,
+        cache_write_tokens=written,
+        cache_included_in_input=None if cached is None and written is None else True,
+        reasoning_tokens=count(answered_details.get("reasoning_tokens")),
+        audio_input_tokens=count(asked_details.get("audio_tokens")),
+        audio_output_tokens=count(answered_details.get("audio_tokens")),
+        image_input_tokens=count(asked_details.get("image_tokens")),
+        image_output_tokens=count(answered_details.get("image_tokens")),
+        cost=amount(usage.get("cost")),  # OpenRouter and others report what they charged
+        raw=dict(usage) or None,
+    )

@@ -1,0 +1,59 @@
+"""OpenAI Embeddings, ``POST /embeddings``.  Vectors say nothing to a reader and never enter an event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm_track.formats._errors import error_of
+from llm_track.formats._json import JSON, name, without
+from llm_track.formats._tokens import readable
+from llm_track.formats._usage import chat_usage
+from llm_track.records import Request, Response
+
+
+def request(body: JSON) -> Request:
+    """Read an embeddings request: one text, several, or token ids."""
+    return Request(
+        model=name(body.get("model")),
+        input=readable(body.get("input")),
+        parameters=without(body, "input", "model", "user", "metadata"),
+    )
+
+
+def response(body: JSON) -> Response:
+    """Read the list of embeddings for its model and its usage."""
+    error, error_type = error_of(body)
+    return Response(
+        usage=chat_usage(body.get("usage")),
+        model=name(body.get("model")),
+        id=name(body.get("id")),
+        error=error,
+        error_type=error_type,
+    )
+
+
+def is_content(chunk: JSON) -> bool:
+    """Tell whether a chunk carries output: the only one does."""
+    return True
+
+
+class _Fold:
+    """Embeddings are not streamed: the one chunk is the body."""
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._body: dict[str, Any] = {}
+
+    def add(self, chunk: JSON) -> None:
+        """Take the body."""
+        self._body |= chunk
+        self.complete = True
+
+    def body(self) -> dict[str, Any]:
+        """Return the body, or an empty one before it came."""
+        return dict(self._body)
+
+
+def fold() -> _Fold:
+    """Begin a "stream" of one body."""
+    return _Fold()
