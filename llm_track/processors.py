@@ -1,0 +1,148 @@
+"""The built-in processors: plain functions ``Event -> Event | None`` that run in one fixed order on the worker.
+
+Only processors change content.  They get and return events; none knows a provider or a sink.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from llm_track import pricing, properties
+from llm_track._guard import guarded
+from llm_track.config import Processor, Settings
+from llm_track.masking import map_strings, mark, mask_fields, mask_secrets, strip_data_uris
+from llm_track.records import Event
+
+LARGEST_EVENT = 880 * 1024
+"""Bytes of JSON.  The client drops an event above 900 KiB; the rest is room for what the client adds."""
+
+_MEDIA_KEYS = {
+    "data": "media",
+    "file_data": "file",
+    "b64_json": "image",
+    "partial_image_b64": "image",
+    "result": "image",
+}
+_LONGEST_TEXT = 100_000
+
+
+def built_in(settings: Settings) -> list[Processor]:
+    """Return the processors that the settings ask for, in their order."""
+    chain: list[Processor] = [strip_media, mask_credentials]
+    if settings.content == "metadata" or getattr(settings.client, "privacy_mode", False) is True:
+        chain.append(withhold_content)
+    chain.append(truncate)
+    if settings.cost != "auto":
+        chain.append(add_cost if settings.cost == "local" else remove_cost)
+    return chain
+
+
+def run(chain: Iterable[Processor], event: Event) -> Event | None:
+    """Send an event through processors; one that raises may have been a redactor, so then no content goes out."""
+    for processor in chain:
+        results: list[Event | None] = []
+        with guarded(f"run the processor {getattr(processor, '__name__', type(processor).__name__)}", background=True):
+            results.append(processor(event))
+        result = results[0] if results else withhold_content(event)
+        if result is None:
+            return None
+        event = result
+    return event
+
+
+def strip_media(event: Event) -> Event:
+    """Replace embedded pictures, sound and files by a mark that says what they were and how long."""
+    changed = {key: _without_media(event.properties[key]) for key in _content_keys(event)}
+    return replace(event, properties={**event.properties, **changed})
+
+
+def mask_credentials(event: Event) -> Event:
+    """Replace credentials in error texts, in tool definitions and wherever a span carries them by name."""
+    changed: dict[str, Any] = {}
+    for key in properties.ERROR_TEXTS:
+        if isinstance(event.properties.get(key), str):
+            changed[key] = mask_secrets(event.properties[key])
+    for key in properties.FIELDS_WITH_SECRETS:
+        if key in event.properties:
+            changed[key] = mask_fields(event.properties[key])
+    return replace(event, properties={**event.properties, **changed}) if changed else event
+
+
+def withhold_content(event: Event) -> Event:
+    """Remove inputs, outputs and error texts; what was called, how often and for how much stays."""
+    kept = dict(event.properties) | properties.tools_called(event.properties)
+    for key in (*properties.INPUTS, *properties.OUTPUTS):
+        if key in kept:
+            kept[key] = None
+    for key in properties.ERROR_TEXTS:
+        kept.pop(key, None)
+    kept |= properties.summarised_failure(event.properties) | properties.plain_parameters(event.properties)
+    return replace(event, properties=kept, exception=None)
+
+
+def truncate(event: Event) -> Event:
+    """Cut long texts in the middle, longest first, until the event fits; say how much was cut."""
+    if size(event) <= LARGEST_EVENT:
+        return event
+    longest = _LONGEST_TEXT
+    while longest > 50:
+        shorten = partial(_cut, most=longest)
+        cut = {key: map_strings(event.properties[key], shorten) for key in _content_keys(event)}
+        event = replace(event, properties={**event.properties, **cut})
+        if size(event) <= LARGEST_EVENT:
+            return event
+        longest //= 4
+    return withhold_content(event)
+
+
+def size(event: Event) -> int:
+    """Return the length of an event's properties as JSON, in bytes."""
+    return len(json.dumps(event.properties, separators=(",", ":"), default=str))
+
+
+def add_cost(event: Event) -> Event:
+    """Add what the tokens cost by the price list of ``genai-prices``; an unknown model stays without a cost."""
+    if event.name not in properties.COSTED or event.properties.keys() & properties.reported_cost(0.0).keys():
+        return event
+    cost = pricing.cost(event.properties)
+    return replace(event, properties={**event.properties, **cost}) if cost else event
+
+
+def remove_cost(event: Event) -> Event:
+    """Remove every cost from an event."""
+    return replace(event, properties=properties.without_cost(event.properties))
+
+
+def _content_keys(event: Event) -> list[str]:
+    """The keys whose values come from the program, all of which may be long."""
+    return [key for key in event.properties if properties.is_content(key)]
+
+
+def _without_media(value: Any) -> Any:
+    if isinstance(value, str):
+        return strip_data_uris(value)
+    if isinstance(value, list):
+        return [_without_media(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _media(key, item, value) if key in _MEDIA_KEYS else _without_media(item) for key, item in value.items()
+    }
+
+
+def _media(key: str, item: Any, around: dict[str, Any]) -> Any:
+    if not isinstance(item, str) or len(item) < 200 or " " in item[:200]:
+        return _without_media(item)
+    kind = around.get("media_type") or around.get("mime_type") or _MEDIA_KEYS[key]
+    return mark(str(kind), len(item) * 3 // 4)
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]} [... {len(text) - 2 * half} characters cut ...] {text[-half:]}"

@@ -1,0 +1,318 @@
+"""From records to PostHog's vocabulary.  The only file that spells ``$ai_``.
+
+Source of every name and type: PostHog's manual capture reference for AI events.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from llm_track.records import Event, Failure, ModelCall, Record, Response, Span, Usage
+from llm_track.snapshot import jsonable
+
+INPUTS = ("$ai_input", "$ai_input_state", "$ai_tools")
+OUTPUTS = ("$ai_output_choices", "$ai_output_state")
+ERROR_TEXTS = ("$ai_error", "llm_stack_trace")
+FIELDS_WITH_SECRETS = ("$ai_tools", "$ai_input_state", "$ai_model_parameters")
+IS_ERROR = "$ai_is_error"
+PROVIDER = "$ai_provider"
+MODEL = "$ai_model"
+BASE_URL = "$ai_base_url"
+COSTED = ("$ai_generation", "$ai_embedding")
+
+_NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9\-_~.@()!':|]")
+_LONGEST_ID = 200
+
+
+def event(record: Record) -> Event:
+    """Translate a record into the event that PostHog is told."""
+    properties: dict[str, Any] = {
+        str(key): jsonable(value) for key, value in record.identity.metadata.items() if not str(key).startswith("$ai_")
+    }
+    properties |= _place(record)
+    if isinstance(record, ModelCall):
+        name = _EVENTS[record.kind]
+        properties |= _endpoint(record) if record.kind == "endpoint" else _model_call(record)
+    else:
+        assert isinstance(record, Span)
+        name = "$ai_trace" if record.parent_id is None else "$ai_span"
+        properties |= _span(record)
+    return Event(
+        name=name,
+        uuid=record.span_id,
+        trace_id=record.trace_id,
+        distinct_id=_distinct_id(record.identity.user_id),
+        properties=properties,
+        groups={str(kind): str(key) for kind, key in record.identity.groups.items()},
+        timestamp=record.ended_at,
+        no_log=record.identity.no_log,
+        exception=record.failure.exception if record.failure else None,
+    )
+
+
+_EVENTS = {"generation": "$ai_generation", "embedding": "$ai_embedding", "endpoint": "$ai_span"}
+
+
+def is_content(key: str) -> bool:
+    """Tell whether the value of a property comes from the program: its texts, its data, its own metadata."""
+    return key in INPUTS or key in OUTPUTS or key in ERROR_TEXTS or not key.startswith(("$", "llm_"))
+
+
+def trace_link(trace_id: str) -> dict[str, str]:
+    """Return the properties that tie an ``$exception`` event to a trace."""
+    return {"$ai_trace_id": trace_id}
+
+
+def anonymity(event: Event) -> dict[str, Any]:
+    """Return what keeps PostHog from making a person of an event whose user nobody named."""
+    return {"$process_person_profile": False} if event.distinct_id is None else {}
+
+
+def _distinct_id(user_id: str | None) -> str | None:
+    return str(user_id)[:_LONGEST_ID] if user_id not in (None, "") else None
+
+
+def _place(record: Record) -> dict[str, Any]:
+    """Ids, time and outcome.  A root span is the trace itself; a root model call hangs directly under the trace."""
+    is_trace = isinstance(record, Span) and record.parent_id is None
+    return _given(
+        {
+            "$ai_lib": "llm_track",
+            "$ai_lib_version": _version(),
+            "$ai_trace_id": record.trace_id,
+            "$ai_span_id": record.span_id,
+            "$ai_parent_id": None if is_trace else record.parent_id or record.trace_id,
+            "$ai_session_id": _safe_id(record.identity.session_id),
+            "$ai_latency": round(record.latency, 6),
+            "llm_outcome": record.outcome,
+        }
+    ) | _failure(record.failure)
+
+
+def _failure(failure: Failure | None) -> dict[str, Any]:
+    if failure is None:
+        return {}
+    return _given(
+        {
+            "$ai_is_error": True,
+            "$ai_error": failure.message,
+            "$ai_error_type": failure.type,
+            "llm_error_code": failure.code,
+            "llm_stack_trace": failure.stack_trace,
+        }
+    )
+
+
+def _span(span: Span) -> dict[str, Any]:
+    return _given(
+        {
+            "$ai_span_name": span.name,
+            "$ai_span_type": span.kind if span.kind != "span" else None,
+            "$ai_input_state": jsonable(span.input),
+            "$ai_output_state": jsonable(span.output),
+        }
+    )
+
+
+def _transport(call: ModelCall) -> dict[str, Any]:
+    return _given(
+        {
+            "$ai_provider": call.provider,
+            "$ai_base_url": call.base_url,
+            "$ai_request_url": call.request_url,
+            "$ai_http_status": call.http_status or 0,
+            "llm_request_id": call.request_id,
+            "llm_retry_count": call.retries,
+        }
+    )
+
+
+def _endpoint(call: ModelCall) -> dict[str, Any]:
+    """A request that is neither generation nor embedding: a span with the endpoint's name."""
+    return _transport(call) | _given(
+        {
+            "$ai_span_name": call.name,
+            "$ai_model": call.request.model,
+            "$ai_input_state": jsonable(call.input_state),
+            "$ai_output_state": jsonable(call.output_state),
+        }
+    )
+
+
+def _model_call(call: ModelCall) -> dict[str, Any]:
+    response = call.response or Response()
+    asked, served = call.request.model, response.model
+    shared = _transport(call) | _given(
+        {
+            "$ai_model": served or asked or "unknown",
+            "llm_requested_model": asked if served and asked and served != asked else None,
+            "$ai_model_parameters": jsonable(call.request.parameters),
+            "$ai_service_tier": response.service_tier,
+            "$ai_tokens_source": "sdk",
+        }
+    )
+    shared["$ai_input"] = jsonable(call.request.input)
+    shared |= _usage(response.usage)
+    if call.kind == "embedding":
+        return shared
+    shared |= {
+        "$ai_output_choices": jsonable(response.output) if response.output is not None else [],
+        "$ai_stream": call.request.stream,
+        "$ai_stop_reason": response.stop_reason,
+    }
+    return shared | _given(
+        {
+            "$ai_response_id": response.id,
+            "$ai_tools": jsonable(call.request.tools),
+            "$ai_max_tokens": _max_tokens(call.request.parameters),
+            "$ai_effort": _effort(call.request.parameters),
+            "$ai_time_to_first_token": _rounded(call.time_to_first_token),
+        }
+    )
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    return _given(
+        {
+            "$ai_input_tokens": usage.input_tokens,
+            "$ai_output_tokens": usage.output_tokens,
+            "$ai_total_tokens": usage.total_tokens,
+            "$ai_cache_read_input_tokens": usage.cache_read_tokens,
+            "$ai_cache_creation_input_tokens": usage.cache_write_tokens,
+            "$ai_cache_creation_5m_input_tokens": usage.cache_write_5m_tokens,
+            "$ai_cache_creation_1h_input_tokens": usage.cache_write_1h_tokens,
+            "$ai_reasoning_tokens": usage.reasoning_tokens,
+            "$ai_audio_input_tokens": usage.audio_input_tokens,
+            "$ai_audio_output_tokens": usage.audio_output_tokens,
+            "$ai_image_input_tokens": usage.image_input_tokens,
+            "$ai_image_output_tokens": usage.image_output_tokens,
+            "$ai_web_search_count": usage.web_searches,
+            "$ai_cache_reporting_exclusive": None
+            if usage.cache_included_in_input is None
+            else not usage.cache_included_in_input,
+            "$ai_usage": jsonable(usage.raw),
+        }
+    ) | (reported_cost(usage.cost) if usage.cost is not None else {})
+
+
+def reported_cost(total: float) -> dict[str, Any]:
+    """Return a total in US dollars that PostHog is to keep as it is."""
+    return {"$ai_total_cost_usd": total, "$ai_cost_passthrough": True}
+
+
+def computed_cost(input_cost: float, output_cost: float) -> dict[str, Any]:
+    """Return both parts of a cost in US dollars, and their sum."""
+    return {
+        "$ai_input_cost_usd": input_cost,
+        "$ai_output_cost_usd": output_cost,
+    } | reported_cost(input_cost + output_cost)
+
+
+def without_cost(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties without any cost."""
+    return {
+        key: value
+        for key, value in properties.items()
+        if not key.endswith("_cost_usd") and key != "$ai_cost_passthrough"
+    }
+
+
+def usage_of(properties: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return the counts that a price depends on, by the names that ``genai-prices`` gives them."""
+    get = properties.get
+    read, written = get("$ai_cache_read_input_tokens"), get("$ai_cache_creation_input_tokens")
+    tokens = get("$ai_input_tokens")
+    if tokens is not None and get("$ai_cache_reporting_exclusive"):
+        tokens += (read or 0) + (written or 0)
+    return {
+        "input_tokens": tokens,
+        "cache_read_tokens": read,
+        "cache_write_tokens": written,
+        "output_tokens": get("$ai_output_tokens"),
+        "input_audio_tokens": get("$ai_audio_input_tokens"),
+        "output_audio_tokens": get("$ai_audio_output_tokens"),
+    }
+
+
+def tools_called(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the names of the tools that the output calls, for an event whose output is withheld."""
+    names = [name for message in properties.get("$ai_output_choices") or () for name in _names(message)]
+    return {"$ai_tools_called": ",".join(names), "$ai_tool_call_count": len(names)} if names else {}
+
+
+def summarised_failure(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an error text that repeats nothing of the request: the error's class, status and request id."""
+    if not properties.get("$ai_is_error"):
+        return {}
+    kind, status = properties.get("$ai_error_type", "Error"), properties.get("$ai_http_status")
+    parts = [str(kind), f"status {status}" if status else "", str(properties.get("llm_request_id", ""))]
+    return {"$ai_error": " ".join(part for part in parts if part)}
+
+
+def plain_parameters(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the request parameters that cannot hold content: numbers, flags, and words from a fixed list."""
+    parameters = properties.get("$ai_model_parameters")
+    if not isinstance(parameters, Mapping):
+        return {}
+    return {
+        "$ai_model_parameters": {
+            key: value
+            for key, value in parameters.items()
+            if isinstance(value, (bool, int, float)) or (key in _WORDS and isinstance(value, str))
+        }
+    }
+
+
+_WORDS = frozenset({"service_tier", "reasoning_effort", "verbosity", "truncation", "tool_choice", "encoding_format"})
+
+
+def _names(message: Any) -> list[str]:
+    if not isinstance(message, dict):
+        return []
+    if message.get("type") == "function_call":
+        return [str(message.get("name"))]
+    content = message.get("content")
+    blocks = [*(message.get("tool_calls") or ()), *(content if isinstance(content, list) else ())]
+    return [
+        str(block.get("name") or (block.get("function") or {}).get("name"))
+        for block in blocks
+        if isinstance(block, dict) and block.get("type") in ("function", "tool_use")
+    ]
+
+
+def _max_tokens(parameters: Mapping[str, Any]) -> int | None:
+    """PostHog lifts ``max_tokens`` and ``max_completion_tokens`` by itself, but not the newer name."""
+    value = parameters.get("max_output_tokens")
+    return value if type(value) is int else None
+
+
+def _effort(parameters: Mapping[str, Any]) -> str | None:
+    reasoning = parameters.get("reasoning")
+    effort = parameters.get("reasoning_effort") or (reasoning.get("effort") if isinstance(reasoning, Mapping) else None)
+    return effort if isinstance(effort, str) else None
+
+
+def _safe_id(value: str | None) -> str | None:
+    """PostHog's links break on other characters."""
+    return _NOT_IN_AN_ID.sub("-", str(value))[:_LONGEST_ID] if value not in (None, "") else None
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(max(seconds, 0.0), 6)
+
+
+def _given(properties: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in properties.items() if value is not None}
+
+
+@cache
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("llm-track")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return "unknown"

@@ -1,0 +1,18 @@
+"""Where events end.  A sink never looks for content to remove: what it is given, it may send."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from llm_track.records import Event
+
+
+class Sink(Protocol):
+    """Takes events on the worker's thread, inside the context of the call they describe."""
+
+    def emit(self, event: Event) -> bool:
+        """Take one event; return whether it was admitted."""
+        ...
+
+    def flush(self, timeout: float) -> None:
+        """Deliver what was admitted, in at most ``timeout`` seconds."""

@@ -1,0 +1,20 @@
+"""Events kept in a list, for tests and for looking at them."""
+
+from __future__ import annotations
+
+from llm_track.records import Event
+
+
+class MemorySink:
+    """Keeps every event in ``events``, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def emit(self, event: Event) -> bool:
+        """Keep the event."""
+        self.events.append(event)
+        return True
+
+    def flush(self, timeout: float) -> None:
+        """Do nothing: an event is here as soon as it is emitted."""

@@ -1,0 +1,87 @@
+"""The way to PostHog: the official client, and nothing else.  The only file that imports posthog."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from llm_track import properties
+from llm_track._guard import logger
+from llm_track.config import Settings
+from llm_track.records import Event
+
+_QUEUE = 100_000
+"""Events that the client may hold.  Its own default of 10,000 is reached by a busy minute of an outage."""
+_ROOM_SECONDS = 30.0
+"""How long the worker waits for room in the client's queue before an event counts as dropped."""
+
+
+class PostHogSink:
+    """Gives events to a ``posthog.Posthog``, on the worker's thread."""
+
+    def __init__(self, client: Any, *, exceptions: bool = False) -> None:
+        self.client = client
+        self.exceptions = exceptions
+
+    def emit(self, event: Event) -> bool:
+        """Capture one event; false if the client did not take it."""
+        distinct_id, extra = _identity(event)
+        if self.exceptions and event.exception is not None:
+            linked = {**properties.trace_link(event.trace_id), **extra}
+            extra["$exception_event_id"] = self.client.capture_exception(
+                event.exception, distinct_id=distinct_id, properties=linked
+            )
+        self._wait_for_room()
+        admitted = self.client.capture(
+            event.name,
+            distinct_id=distinct_id,
+            properties={**event.properties, **extra},
+            timestamp=event.timestamp,
+            uuid=event.uuid,
+            groups=dict(event.groups) or None,
+        )
+        return admitted is not None
+
+    def _wait_for_room(self) -> None:
+        """The client drops what its queue cannot hold; waiting here keeps the event, and no caller waits for this thread."""
+        full = getattr(getattr(self.client, "queue", None), "full", None)
+        until = time.monotonic() + _ROOM_SECONDS
+        while callable(full) and full() is True and time.monotonic() < until:
+            time.sleep(0.01)
+
+    def flush(self, timeout: float) -> None:
+        """Have the client deliver its queue, in at most ``timeout`` seconds."""
+        self.client.flush(timeout_seconds=timeout)
+
+
+def build(settings: Settings) -> PostHogSink | None:
+    """Return a sink on the user's client, else on one made from key and host; without a key warn, return ``None``."""
+    if settings.client is not None:
+        return PostHogSink(settings.client, exceptions=settings.exceptions)
+    if not settings.api_key:
+        logger.warning(
+            "POSTHOG_API_KEY is not set: LLM calls work as ever, but no event is sent. Set the variable to your "
+            'project key, or call llm_track.configure(api_key="phc_...") at start-up.'
+        )
+        return None
+    return PostHogSink(_client(settings.api_key, settings.host), exceptions=settings.exceptions)
+
+
+def _client(api_key: str, host: str | None) -> Any:
+    from posthog import Posthog
+
+    options: dict[str, Any] = {"host": host, "gzip": True, "max_queue_size": _QUEUE}
+    try:
+        return Posthog(api_key, **options)
+    except RuntimeError:  # no thread can start once the interpreter ends: then each event is sent where it is emitted
+        return Posthog(api_key, sync_mode=True, **options)
+
+
+def _identity(event: Event) -> tuple[str, dict[str, Any]]:
+    """The caller's user, else the user of posthog's own context, else nobody: one anonymous id for the whole trace."""
+    if event.distinct_id is not None:
+        return event.distinct_id, {}
+    from posthog.contexts import get_context_distinct_id
+
+    known = get_context_distinct_id()
+    return (str(known), {}) if known else (event.trace_id, properties.anonymity(event))
