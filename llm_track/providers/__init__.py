@@ -1,0 +1,100 @@
+"""Where each SDK is hooked.  A provider's file names methods and formats; it never reads a message.
+
+`KNOWN` is strings, resolved only when the SDK is imported: no SDK and no format is loaded by `llm_track.autopatch()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+from llm_track.formats import Format
+from llm_track.records import JSON
+from llm_track.wire import Answer
+
+Kind = Literal["generation", "embedding", "endpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call of a hooked method, as wrapt hands it over."""
+
+    instance: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a call turned out to be, decided on the caller's thread: as little as must be known there."""
+
+    kind: Kind
+    name: str
+    """The endpoint: ``chat.completions``, ``moderations.create``."""
+    provider: str
+    """Who bills for the call, in PostHog's vocabulary."""
+    body: JSON
+    """The request's JSON, safe from later changes by the program."""
+    format: Format | None = None
+    base_url: Any = None
+    stream: bool = False
+    recalled: bool = False
+    """The call fetches an answer that an earlier call asked for: a background run, a batch."""
+    replacement: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    """The arguments to call the SDK with instead, when usage has to be asked for."""
+    hides: Callable[[Any], bool] | None = None
+    """Tells the chunks of a stream that the program did not ask for and must not see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One method of an SDK."""
+
+    module: str
+    """The import that makes the method exist: ``openai``."""
+    path: str
+    """The method inside the module: ``AsyncOpenAI.request``."""
+    read: Callable[[Invocation], Reading | None]
+    """What a call is; ``None`` for "not ours, pass it through"."""
+    witness: str | None = None
+    """A method of the same class that the SDK calls with the HTTP response."""
+    optional: bool = False
+    """Whether some supported versions of the SDK lack the method."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One SDK."""
+
+    name: str
+    distribution: str
+    """Its name in the package index, for messages about versions."""
+    targets: tuple[Target, ...]
+    answer: Callable[[Mapping[str, Any]], tuple[Any, int | None]]
+    """From the keyword arguments of the witness: the HTTP response and the number of retries before it."""
+    to_json: Callable[[Any], Any]
+    """From a result that no witness saw: its JSON."""
+    failure: Callable[[BaseException], Mapping[str, Any]]
+    """From an exception of the SDK: what it says of ``http_status``, ``code``, ``request_id``, ``retries``, ``url``."""
+    iterator: str | None = None
+    """The attribute of the SDK's stream object that holds the iterator it pulls from."""
+
+
+KNOWN: dict[str, str] = {
+    "anthropic": "llm_track.providers.anthropic:PROVIDER",
+    "openai": "llm_track.providers.openai:PROVIDER",
+}
+"""Every provider: the module whose import triggers the hooks, and where its hooks are described."""
+
+
+def load(name: str) -> Provider:
+    """Import the description of a provider."""
+    module, _, attribute = KNOWN[name].partition(":")
+    provider = getattr(import_module(module), attribute)
+    assert isinstance(provider, Provider)
+    return provider
+
+
+__all__ = ["KNOWN", "Answer", "Format", "Invocation", "Kind", "Provider", "Reading", "Target", "load"]

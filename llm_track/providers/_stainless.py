@@ -1,0 +1,124 @@
+"""What the SDKs that Stainless generates have in common: openai, anthropic and others.
+
+Every call of such a client ends in ``client.request(cast_to, options, stream=..., stream_cls=...)``, whatever helper,
+raw or streaming form the program used; and every answer passes ``client._process_response(response=...)``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from llm_track.formats import Format
+from llm_track.providers import Invocation, Kind, Reading
+from llm_track.providers._hosts import biller
+from llm_track.snapshot import snapshot
+
+Endpoints = Mapping[str, tuple[Kind, Format]]
+"""The end of a path -> what a POST to it is, and the format of its JSON."""
+
+
+def by_path(endpoints: Endpoints, names: Mapping[str, str], default_provider: str) -> Callable[[Invocation], Reading]:
+    """Return a function that reads an invocation of ``client.request`` by the path and the method of its request."""
+
+    def read(invocation: Invocation) -> Reading:
+        options = invocation.kwargs.get("options") or invocation.args[1]
+        path = str(options.url).partition("?")[0]
+        kind, wire_format = endpoints.get(path, _ENDPOINT) if options.method.lower() == "post" else _ENDPOINT
+        base_url = getattr(invocation.instance, "base_url", "")
+        return Reading(
+            kind=kind,
+            name=names.get(path) or endpoint_name(options.method, path),
+            provider=biller(type(invocation.instance), str(base_url), default_provider),
+            body=request_body(options),
+            format=wire_format,
+            base_url=base_url,
+            stream=bool(invocation.kwargs.get("stream", False)),
+        )
+
+    return read
+
+
+_ENDPOINT: tuple[Kind, None] = ("endpoint", None)
+
+
+def request_body(options: Any) -> dict[str, Any]:
+    """Return a copy of the JSON that a request sends, extra fields included; files are named, not copied."""
+    sent = options.json_data
+    body: dict[str, Any] = (
+        snapshot(sent) if isinstance(sent, dict) else {} if sent is None else {"body": snapshot(sent)}
+    )
+    extra = getattr(options, "extra_json", None)
+    if isinstance(extra, Mapping):
+        body.update(snapshot(dict(extra)))
+    if options.files:
+        body["files"] = _file_names(options.files)
+    return body
+
+
+def _file_names(files: Any) -> list[str]:
+    pairs = files.items() if isinstance(files, Mapping) else files
+    return [f"{field}: {_file_name(content)}" for field, content in pairs]
+
+
+def _file_name(content: Any) -> str:
+    name = content[0] if isinstance(content, tuple) and content else getattr(content, "name", None)
+    return name if isinstance(name, str) else "unnamed"
+
+
+_VERBS = {"get": "retrieve", "post": "create", "delete": "delete", "put": "update", "patch": "update"}
+_ID = re.compile(r".*\d.*|.*[_-].{8,}|[^a-z].*")
+_VERSION = re.compile(r"v\d+")
+_ACTIONS = frozenset(
+    {"cancel", "compact", "pause", "resume", "search", "validate", "complete", "submit_tool_outputs", "content"}
+)
+
+
+def endpoint_name(method: str, path: str) -> str:
+    """Return the name of an endpoint, without the ids in its path.
+
+    >>> endpoint_name("post", "/moderations"), endpoint_name("get", "/threads/thread_abc123/runs/run_9")
+    ('moderations.create', 'threads.runs.retrieve')
+    """
+    segments = [segment for segment in path.split("/") if segment and not _VERSION.fullmatch(segment)]
+    words = [segment for segment in segments if not _ID.fullmatch(segment) or segment in _ACTIONS]
+    if words and words[-1] in _ACTIONS:
+        return ".".join(words)
+    verb = _VERBS.get(method.lower(), method.lower())
+    if verb == "retrieve" and segments and words and segments[-1] == words[-1]:
+        verb = "list"
+    return ".".join([*words, verb])
+
+
+def answer(witnessed: Mapping[str, Any]) -> tuple[Any, int | None]:
+    """Return the HTTP response that the SDK is about to parse, and how often it had tried before."""
+    return witnessed["response"], witnessed.get("retries_taken")
+
+
+def to_json(result: Any) -> Any:
+    """Return the JSON of a result: of a parsed model, or of a raw response that holds one."""
+    dump = getattr(result, "model_dump", None)
+    return dump(mode="json", exclude_unset=True, warnings=False) if callable(dump) else None
+
+
+def failure(error: BaseException) -> dict[str, Any]:
+    """Return what an exception of the SDK says of the provider's answer."""
+    request = getattr(error, "request", None)
+    said: dict[str, Any] = {
+        "http_status": getattr(error, "status_code", None),
+        "code": getattr(error, "code", None) or _code(getattr(error, "body", None)),
+        "request_id": getattr(error, "request_id", None),
+    }
+    if request is not None:
+        said["url"] = str(request.url)
+        tried = request.headers.get("x-stainless-retry-count")
+        said["retries"] = int(tried) if isinstance(tried, str) and tried.isdigit() else None
+    return said
+
+
+def _code(body: Any) -> str | None:
+    """Anthropic's error type sits inside the body: ``{"type": "error", "error": {"type": "overloaded_error"}}``."""
+    inner = body.get("error") if isinstance(body, Mapping) else None
+    code = (inner if isinstance(inner, Mapping) else body if isinstance(body, Mapping) else {}).get("type")
+    return code if isinstance(code, str) else None

@@ -1,0 +1,72 @@
+"""Asking for the token counts of a streamed chat, which OpenAI sends only on request.
+
+The program's own request is never edited: the SDK is called with a copy.  The extra chunk that answers it is hidden
+from the program.  It is asked for only where the endpoint is known to know the option, and never for raw responses,
+whose bytes the program may read itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from llm_track.providers import Invocation, Reading
+
+_OPTION = "stream_options"
+_FIRST_AZURE_VERSION = "2024-09-01"
+_refused: set[str] = set()
+"""Base URLs whose endpoint turned out not to know the option."""
+
+
+def ask(reading: Reading, invocation: Invocation) -> None:
+    """Have the SDK called with ``include_usage``, if the request does not say so itself and the endpoint allows it."""
+    options = invocation.kwargs.get("options") or invocation.args[1]
+    wanted = reading.body.get(_OPTION)
+    if (isinstance(wanted, dict) and "include_usage" in wanted) or not _may_ask(reading, options, invocation.instance):
+        return
+    sent = {**options.json_data, _OPTION: {**(wanted if isinstance(wanted, dict) else {}), "include_usage": True}}
+    copied = options.model_copy(update={"json_data": sent})
+    kwargs = dict(invocation.kwargs)
+    if "options" in kwargs:
+        kwargs["options"], args = copied, invocation.args
+    else:
+        args = (invocation.args[0], copied, *invocation.args[2:])
+    reading.replacement = (args, kwargs)
+    reading.hides = hide_usage
+
+
+def refused(reading: Reading, message: str) -> None:
+    """Note that an endpoint rejected the option, so that it is not asked again."""
+    if reading.replacement is not None and _OPTION in message:
+        _refused.add(str(reading.base_url))
+
+
+def hide_usage(chunk: Any) -> bool:
+    """Tell whether a chunk is the one that only carries usage; take the empty ``usage`` off the others."""
+    usage = getattr(chunk, "usage", None)
+    if usage is not None:
+        return not chunk.choices
+    chunk.model_fields_set.discard("usage")
+    return False
+
+
+def _may_ask(reading: Reading, options: Any, client: Any) -> bool:
+    headers = options.headers if isinstance(options.headers, dict) else {}
+    if any(name.lower() == "x-stainless-raw-response" for name in headers):
+        return False
+    if (
+        not isinstance(options.json_data, dict)
+        or not hasattr(options, "model_copy")
+        or str(reading.base_url) in _refused
+    ):
+        return False
+    address = urlsplit(str(reading.base_url))
+    host = address.hostname or ""
+    if host == "api.openai.com":
+        return True
+    return host.endswith(".openai.azure.com") and _azure_version(client, address.query) >= _FIRST_AZURE_VERSION
+
+
+def _azure_version(client: Any, query: str) -> str:
+    version = getattr(client, "_api_version", None) or parse_qs(query).get("api-version", [""])[0]
+    return version if isinstance(version, str) else ""
