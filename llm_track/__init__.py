@@ -1,0 +1,43 @@
+"""Every LLM call of a Python program as one correct, private, cheap PostHog event.
+
+>>> import llm_track
+>>> report = llm_track.autopatch()
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm_track.config import configure
+from llm_track.errors import ConfigurationError, LLMTrackWarning
+from llm_track.patching import autopatch, unpatch
+from llm_track.spans import current_trace_id, llm_span
+from llm_track.tracking import track_llm
+from llm_track.worker import flush, shutdown, stats
+
+__all__ = [
+    "ConfigurationError",
+    "LLMTrackWarning",
+    "autopatch",
+    "configure",
+    "current_trace_id",
+    "flush",
+    "llm_span",
+    "shutdown",
+    "stats",
+    "track_llm",
+    "unpatch",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Find the version, and the submodules that are loaded only by who asks for them."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("llm-track")
+    if name == "testing":
+        from importlib import import_module
+
+        return import_module("llm_track.testing")
+    raise AttributeError(f"module 'llm_track' has no attribute {name!r}")

@@ -1,0 +1,67 @@
+"""How a call ended, and why: from exceptions, from errors inside answers, and from answers that stop too soon."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from llm_track._guard import guarded
+from llm_track.calls import Call
+from llm_track.records import Failure, Outcome, Response
+from llm_track.settling import is_cancellation
+
+
+def failure_of(error: BaseException, said: Mapping[str, Any] | None = None) -> Failure:
+    """Describe an exception; ``said`` is what the SDK's exception tells of the provider's answer."""
+    said = said or {}
+    trace: str | None = None
+    with guarded("format a stack trace", background=True):
+        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return Failure(
+        message=_words(error),
+        type=type(error).__name__,
+        code=None if said.get("code") is None else str(said["code"]),
+        stack_trace=trace,
+        exception=error,
+    )
+
+
+def said_by(call: Call) -> dict[str, Any]:
+    """Return what the exception of a call says of the provider's answer; nothing if there was none."""
+    if call.error is not None:
+        with guarded("read an exception", background=True):
+            return {key: value for key, value in call.provider.failure(call.error).items() if value is not None}
+    return {}
+
+
+def ending(call: Call, response: Response | None, said: Mapping[str, Any]) -> tuple[Outcome, Failure | None]:
+    """Return how a call ended: what the program saw, corrected by what the answer says of itself."""
+    if call.error is not None:
+        return _raised(call, response), failure_of(call.error, said)
+    if call.outcome == "cancelled":
+        return "cancelled", Failure(message="the program ended before the answer arrived", type="Cancelled")
+    if response is not None and response.error is not None:
+        kind = response.error_type or "error"
+        return "failed", Failure(message=response.error, type=kind, code=response.error_type)
+    if response is None or call.answer is None or not call.answer.is_stream():
+        return call.outcome, None
+    if call.outcome == "completed" and not response.complete:
+        return "broken", Failure(message="the stream ended before the provider was done", type="IncompleteStream")
+    return ("completed" if response.complete else call.outcome), None
+
+
+def _raised(call: Call, response: Response | None) -> Outcome:
+    """An exception after the answer had begun is a broken stream, unless the provider itself sent the error."""
+    if call.error is not None and is_cancellation(call.error):
+        return "cancelled"
+    begun = call.answer is not None
+    told = response is not None and response.error is not None
+    return "broken" if begun and not told else "failed"
+
+
+def _words(error: BaseException) -> str:
+    words = ""
+    with guarded("read the text of an exception", background=True):
+        words = str(error)
+    return words or type(error).__name__

@@ -1,0 +1,124 @@
+"""Putting the wrapper around the methods that the providers name, as soon as an SDK is imported, and taking it off."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import wrapt
+
+from llm_track import providers, threads
+from llm_track._guard import guarded
+from llm_track.errors import ConfigurationError, LLMTrackWarning
+from llm_track.hooks import Hook
+from llm_track.providers import Provider, Target
+from llm_track.wrapper import call_wrapper, witness_wrapper
+
+_wanted: set[str] = set()
+"""The providers that are to be hooked now or when they are imported."""
+_waiting: set[str] = set()
+"""The providers whose import triggers the hooks; wrapt cannot forget a trigger, so each is set once."""
+_undo: dict[str, list[Callable[[], None]]] = {}
+"""How to take the hooks of a provider off again."""
+
+
+def autopatch(*names: str) -> dict[str, str]:
+    """Track every LLM call of this process, whatever is imported before or after.
+
+    Args:
+        names: providers to hook, such as ``"openai"``; none means all that llm_track knows.
+
+    Returns:
+        Each provider and its state: ``"hooked"``, or ``"hooked when imported"``.
+
+    Raises:
+        ConfigurationError: for a provider that llm_track does not know.
+
+    >>> autopatch("openai")
+    {'openai': 'hooked when imported'}
+    """
+    for name in names or tuple(providers.KNOWN):
+        if name not in providers.KNOWN:
+            known = ", ".join(sorted(providers.KNOWN))
+            raise ConfigurationError(f"llm_track knows no provider {name!r}; it knows {known}.")
+        _wanted.add(name)
+        if name not in _waiting:
+            _waiting.add(name)
+            wrapt.register_post_import_hook(_hook(name), name)
+        elif name in sys.modules:
+            _hook(name)(sys.modules[name])
+    threads.follow()
+    return {name: "hooked" if name in _undo else "hooked when imported" for name in names or tuple(providers.KNOWN)}
+
+
+def unpatch(*names: str) -> None:
+    """Take the hooks off again; every method is the very object that it was before."""
+    for name in names or tuple(providers.KNOWN):
+        _wanted.discard(name)
+        for undo in reversed(_undo.pop(name, [])):
+            undo()
+    if not _wanted:
+        threads.unfollow()
+
+
+def _hook(name: str) -> Callable[[Any], None]:
+    def hook(module: Any) -> None:
+        """Guarded: what is raised here would come out of the program's own ``import``."""
+        with guarded(f"hook {name}"):
+            if name in _wanted and name not in _undo:
+                undo = _undo[name] = []
+                provider = providers.load(name)
+                for target in provider.targets:
+                    _wrap_target(provider, target, module, undo)
+
+    return hook
+
+
+def _wrap_target(provider: Provider, target: Target, module: Any, undo: list[Callable[[], None]]) -> None:
+    class_name, _, method = target.path.partition(".")
+    owner = getattr(module, class_name, None)
+    if owner is None or not hasattr(owner, method):
+        if not target.optional:
+            _warn_of_missing(provider, target)
+        return
+    _wrap(owner, method, call_wrapper(provider, target), undo)
+    if target.witness is not None and hasattr(owner, target.witness):
+        _wrap(owner, target.witness, witness_wrapper(provider), undo)
+
+
+def _wrap(owner: type, method: str, wrapper: Any, undo: list[Callable[[], None]]) -> None:
+    """Hook a method on the class that was named, even if it is inherited: nobody else's subclass changes."""
+    if isinstance(getattr(owner, method), Hook):
+        return
+    own = vars(owner).get(method)
+    hook = Hook(own if own is not None else _inherited(owner, method), wrapper)
+    setattr(owner, method, hook)
+
+    def restore() -> None:
+        if vars(owner).get(method) is hook:
+            if own is not None:
+                setattr(owner, method, own)
+            else:
+                delattr(owner, method)
+
+    undo.append(restore)
+
+
+def _inherited(owner: type, method: str) -> Any:
+    return next(vars(parent)[method] for parent in owner.__mro__ if method in vars(parent))
+
+
+def _warn_of_missing(provider: Provider, target: Target) -> None:
+    try:
+        version = importlib.metadata.version(provider.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        version = "of unknown version"
+    warnings.warn(
+        f"{provider.distribution} {version} has no {target.path}, which llm_track hooks. Calls through it work as ever, "
+        "but are not tracked. A supported version of the SDK brings tracking back.",
+        LLMTrackWarning,
+        stacklevel=2,
+    )

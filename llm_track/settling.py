@@ -1,0 +1,66 @@
+"""A step of a trace that ends exactly once, whatever ends it and in whichever thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from time import perf_counter, time
+from typing import Any
+
+from llm_track.context import Node
+from llm_track.records import Identity, Outcome, SpanKind
+
+open_steps: dict[int, OpenStep] = {}
+"""Steps that have not ended.  Leaving this table is what makes an ending the only one: `dict.pop` is atomic."""
+
+
+class OpenStep(Node):
+    """A node with a beginning and one ending; ``settled`` is told of the ending."""
+
+    __slots__ = ("_settled", "context", "ended", "ended_at", "error", "outcome", "started")
+
+    def __init__(self, kind: SpanKind, identity: Identity | None, settled: Callable[[Any], None]) -> None:
+        super().__init__(kind, identity)
+        self.context: Context = copy_context()
+        self.error: BaseException | None = None
+        self.outcome: Outcome = "completed"
+        self.ended = 0.0
+        self.ended_at = 0.0
+        self._settled = settled
+        open_steps[id(self)] = self
+        self.started = perf_counter()
+
+    @property
+    def latency(self) -> float:
+        """Seconds from the start to the end."""
+        return max(self.ended - self.started, 0.0)
+
+    def settle(self, outcome: Outcome, error: BaseException | None = None) -> None:
+        """End the step; every further ending is ignored."""
+        now = perf_counter()
+        if open_steps.pop(id(self), None) is not self:
+            return
+        self.ended = now
+        self.ended_at = time()
+        self.outcome = outcome
+        self.error = error
+        self._settled(self)
+
+    def fail(self, error: BaseException) -> None:
+        """End the step with the exception that the program sees."""
+        self.settle("cancelled" if is_cancellation(error) else "failed", error)
+
+    def stop(self) -> None:
+        """End the step because nobody will ever end it."""
+        self.settle("cancelled")
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Tell whether an exception means that the program gave up, rather than that something failed.
+
+    Decided by name: asyncio, trio and concurrent.futures have a class each, and none needs to be imported for it.
+    """
+    return isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)) or type(error).__name__ in (
+        "CancelledError",
+        "Cancelled",
+    )

@@ -1,0 +1,210 @@
+"""`llm_span`: who asked, and which steps the calls of a block belong to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+from llm_track import context, worker
+from llm_track._guard import guarded
+from llm_track.config import settings
+from llm_track.failures import failure_of
+from llm_track.records import Identity, Record, Span, SpanKind
+from llm_track.settling import OpenStep
+from llm_track.snapshot import snapshot
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_OPEN = guarded("open a span")
+_CLOSE = guarded("close a span")
+_SET = guarded("set the output of a span")
+
+
+class SpanStep(OpenStep):
+    """A span while it is open."""
+
+    __slots__ = ("input", "name", "output", "own_metadata")
+
+    def __init__(self, name: str, kind: SpanKind, identity: Identity | None) -> None:
+        super().__init__(kind, identity, worker.put)
+        self.name = name
+        self.input: Any = None
+        self.output: Any = None
+        self.own_metadata: dict[str, Any] = {}
+
+    def record(self) -> Record:
+        """Return what happened, on the worker."""
+        return Span(
+            name=self.name,
+            kind=self.kind,
+            input=self.input,
+            output=self.output,
+            **self.shared(),
+        )
+
+    def shared(self) -> dict[str, Any]:
+        """Return the fields that every record has."""
+        return {
+            "span_id": self.id,
+            "trace_id": self.trace_id,
+            "parent_id": self.parent_id,
+            "identity": _with(self.identity, self.own_metadata),
+            "ended_at": datetime.fromtimestamp(self.ended_at, timezone.utc),
+            "latency": self.latency,
+            "outcome": self.outcome,
+            "failure": failure_of(self.error) if self.error is not None and self.outcome != "closed_early" else None,
+        }
+
+
+def _with(identity: Identity, metadata: Mapping[str, Any]) -> Identity:
+    return inherit(identity, metadata=metadata) if metadata else identity
+
+
+def inherit(
+    outer: Identity,
+    *,
+    user_id: str | None = None,
+    session_id: str | None = None,
+    groups: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    no_log: bool = False,
+) -> Identity:
+    """Return the identity inside a span: what it names itself, else what the enclosing one named."""
+    return Identity(
+        user_id=outer.user_id if user_id is None else user_id,
+        session_id=outer.session_id if session_id is None else session_id,
+        groups={**outer.groups, **groups} if groups else outer.groups,
+        metadata={**outer.metadata, **snapshot(dict(metadata))} if metadata else outer.metadata,
+        no_log=outer.no_log or no_log,
+    )
+
+
+class LLMSpan:
+    """What `llm_span` returns: a context manager, synchronous or not, and a decorator."""
+
+    def __init__(self, name: str | None, kind: SpanKind, given: dict[str, Any]) -> None:
+        self._name = name
+        self._kind: SpanKind = kind
+        self._given = given
+        self._step: SpanStep | None = None
+        self._before: context.Node | None = None
+
+    @property
+    def id(self) -> str | None:
+        """The id of the open span: ``$ai_span_id`` of its event."""
+        return self._step.id if self._step is not None else None
+
+    @property
+    def trace_id(self) -> str | None:
+        """The id of the trace that the open span belongs to."""
+        return self._step.trace_id if self._step is not None else None
+
+    def set(self, *, input: Any = None, output: Any = None, metadata: Mapping[str, Any] | None = None) -> None:
+        """Add what is known by now: the step's input, its output, and metadata for this step alone.
+
+        Args:
+            input, output: any value; what has no JSON form is named by its type.
+            metadata: properties of this step's event; names that begin with ``$ai_`` are ignored.
+        """
+        with _SET:
+            if self._step is not None:
+                self._step.input = self._step.input if input is None else snapshot(input)
+                self._step.output = self._step.output if output is None else snapshot(output)
+                self._step.own_metadata |= snapshot(dict(metadata or {}))
+
+    def __enter__(self) -> LLMSpan:
+        with _OPEN:
+            if settings().enabled:
+                outer = context.current()
+                identity = inherit(outer.identity if outer is not None else context.NOBODY, **self._given)
+                step = SpanStep(self._name or "span", self._kind, identity)
+                step.belongs_to(sys._getframe(1))
+                step.enter()
+                self._step = step
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with _CLOSE:
+            step = self._step
+            if step is None:
+                return
+            step.leave()
+            step.belongs_to(None)
+            end(step, error)
+
+    async def __aenter__(self) -> LLMSpan:
+        entered = self.__enter__()
+        if self._step is not None:
+            self._step.belongs_to(_awaiting_frame())
+        return entered
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+        """Open a new span of this kind around every call of a function."""
+        from llm_track.tracking import Tracking, decorate
+
+        return decorate(
+            function,
+            Tracking(name=self._name, kind=self._kind, given=self._given, captures_input=False, captures_output=False),
+        )
+
+
+def _awaiting_frame() -> Any:
+    """The frame that awaits ``__aenter__``: two above this function."""
+    return sys._getframe(2)
+
+
+def end(step: OpenStep, error: BaseException | None) -> None:
+    """End a span with the exception that leaves it, if any."""
+    if error is None:
+        step.settle("completed")
+    elif isinstance(error, GeneratorExit):
+        step.settle("closed_early", error)
+    else:
+        step.fail(error)
+
+
+def llm_span(
+    name: str | None = None,
+    *,
+    user_id: str | None = None,
+    session_id: str | None = None,
+    groups: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    no_log: bool = False,
+    kind: SpanKind = "span",
+) -> LLMSpan:
+    """Name a step of the program, and who it is done for; the LLM calls inside belong to it.
+
+    The outermost span of a block of work is its trace.  Works with ``with``, ``async with`` and as a decorator.
+
+    Args:
+        name: what the step is called in the trace.
+        user_id: who asks: PostHog's distinct id; inherited by everything inside.
+        session_id: the conversation that the trace belongs to; inherited.
+        groups: PostHog groups, ``{"company": "acme"}``; inherited and added to.
+        metadata: properties of every event inside; names that begin with ``$ai_`` are ignored.
+        no_log: ``True`` sends no event for the span and everything inside it.
+        kind: ``"span"``, ``"tool"`` or ``"agent"``.
+
+    >>> with llm_span("checkout", user_id="u_1") as span:
+    ...     span.set(output="done")
+    """
+    given = {"user_id": user_id, "session_id": session_id, "groups": groups, "metadata": metadata, "no_log": no_log}
+    return LLMSpan(name, kind, given)
+
+
+def current_trace_id() -> str | None:
+    """Return the id of the trace that runs now, or ``None`` outside of every span."""
+    node = context.current()
+    return node.trace_id if node is not None else None

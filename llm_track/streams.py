@@ -1,0 +1,135 @@
+"""Watching an answer that the program has yet to read, without standing in its way.
+
+The program keeps the SDK's own objects.  Two things inside them are replaced: the byte stream of the HTTP response, to
+keep the bytes as they are read and to hear of its end, and, where there is one, the iterator that the SDK's stream
+object pulls from, to hear of the exceptions that the SDK raises while it parses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from time import perf_counter
+from typing import Any
+
+import wrapt
+
+from llm_track._guard import guarded
+from llm_track.calls import Call
+from llm_track.wire import Answer
+
+_WATCH = guarded("watch a stream")
+
+
+def watch(call: Call, result: Any, response: Any, answer: Answer) -> None:
+    """Settle the call when the unread response has been read, closed, broken or dropped."""
+    call.answer = answer
+    tap = _Tap(response.stream)
+    tap._self_answer = answer
+    tap._self_call = call
+    tap._self_last_reference = _Dropped(call)
+    tap._self_inner = None
+    attribute = call.provider.iterator
+    inner = getattr(result, attribute, None) if attribute is not None else None
+    if inner is not None and attribute is not None:
+        tap._self_inner = inner
+        follow = _follow_async if hasattr(inner, "__anext__") else _follow
+        setattr(result, attribute, follow(inner, call, call.reading.hides, tap._self_last_reference))
+    response.stream = tap
+
+
+class _Dropped:
+    """Lives as long as something of the answer can still be read; its end is the end of the call."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+
+    def __del__(self) -> None:
+        with _WATCH:
+            self.call.stop()
+
+
+class _Tap(wrapt.ObjectProxy[Any]):
+    """The byte stream of an HTTP response, remembered as it passes.  Its class stays that of the original."""
+
+    _self_answer: Answer
+    _self_call: Call
+    _self_last_reference: _Dropped
+    _self_inner: Any
+
+    def __iter__(self) -> Iterator[bytes]:
+        answer = self._self_answer
+        keep, stamp = answer.pieces.append, answer.times.append
+        for piece in self.__wrapped__:
+            keep(piece)
+            stamp(perf_counter())
+            yield piece
+        answer.ended = True
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        answer = self._self_answer
+        keep, stamp = answer.pieces.append, answer.times.append
+        async for piece in self.__wrapped__:
+            keep(piece)
+            stamp(perf_counter())
+            yield piece
+        answer.ended = True
+
+    def close(self) -> None:
+        try:
+            self.__wrapped__.close()
+        finally:
+            self._self_closed()
+
+    async def aclose(self) -> None:
+        try:
+            await self.__wrapped__.aclose()
+        finally:
+            self._self_closed()
+
+    def _self_closed(self) -> None:
+        """The SDK closes the response itself, while its own iterator runs: then that iterator's end tells more."""
+        with _WATCH:
+            if not _is_running(self._self_inner):
+                self._self_call.stop()
+
+
+def _is_running(inner: Any) -> bool:
+    return getattr(inner, "gi_running", False) or getattr(inner, "ag_running", False)
+
+
+def _follow(inner: Any, call: Call, hides: Callable[[Any], bool] | None, last_reference: _Dropped) -> Iterator[Any]:
+    """Pass on what the SDK's iterator yields, and settle the call with its ending."""
+    try:
+        if hides is None:
+            yield from inner
+        else:
+            for chunk in inner:
+                if not hides(chunk):
+                    yield chunk
+    except GeneratorExit:
+        call.stop()
+        raise
+    except BaseException as error:
+        call.fail(error)
+        raise
+    call.finish()
+
+
+async def _follow_async(
+    inner: Any, call: Call, hides: Callable[[Any], bool] | None, last_reference: _Dropped
+) -> AsyncIterator[Any]:
+    """The same for an asynchronous iterator, which has no ``yield from``."""
+    try:
+        async for chunk in inner:
+            if hides is None or not hides(chunk):
+                yield chunk
+    except GeneratorExit:
+        await inner.aclose()
+        call.stop()
+        raise
+    except BaseException as error:
+        call.fail(error)
+        raise
+    call.finish()

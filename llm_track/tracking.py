@@ -1,0 +1,212 @@
+"""`track_llm`: a function as a step of the trace, whatever kind of function it is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import Any, ParamSpec, TypeVar, overload
+
+from llm_track import context, stepping
+from llm_track._guard import guarded
+from llm_track.config import settings
+from llm_track.formats import Format
+from llm_track.homemade import HomemadeCall
+from llm_track.hooks import Hook, Unstarted
+from llm_track.records import SpanKind
+from llm_track.settling import OpenStep
+from llm_track.snapshot import snapshot
+from llm_track.spans import SpanStep, end, inherit
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_OPEN = guarded("open the span of a function")
+_CLOSE = guarded("keep the output of a function")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracking:
+    """What was asked of `track_llm`."""
+
+    name: str | None = None
+    kind: SpanKind = "span"
+    captures_input: bool = True
+    captures_output: bool = True
+    model: str | None = None
+    provider: str | None = None
+    format: Format | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+@overload
+def track_llm(function: Callable[P, T], /) -> Callable[P, T]: ...
+@overload
+def track_llm(
+    *,
+    name: str | None = None,
+    kind: SpanKind = "span",
+    capture_input: bool = True,
+    capture_output: bool = True,
+    model: str | None = None,
+    provider: str | None = None,
+    format: Format | None = None,
+    user_id: str | None = None,
+    session_id: str | None = None,
+    groups: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    no_log: bool = False,
+) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
+def track_llm(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    kind: SpanKind = "span",
+    capture_input: bool = True,
+    capture_output: bool = True,
+    model: str | None = None,
+    provider: str | None = None,
+    format: Format | None = None,
+    **given: Any,
+) -> Any:
+    """Make every call of a function a step of the trace.
+
+    For functions, coroutine functions, generators, async generators, methods, class and static methods.  The decorated
+    function keeps its signature, its kind and its name; it can be copied and pickled.
+
+    Args:
+        name: what the step is called; default: the function's qualified name.
+        kind: ``"span"``, ``"tool"``, ``"agent"``, or ``"generation"`` for a function that asks a model by itself.
+        capture_input, capture_output: whether arguments and result are part of the event.
+        model, provider: for ``kind="generation"``: what the event says where the JSON does not.
+        format: for ``kind="generation"``: a module of `llm_track.formats` that reads what the function returns: the
+            provider's JSON, or an iterator of its chunks.
+        given: ``user_id``, ``session_id``, ``groups``, ``metadata``, ``no_log`` as in `llm_span`.
+
+    >>> @track_llm(kind="tool")
+    ... def search(query: str) -> list[str]:
+    ...     return [query]
+    """
+    tracking = Tracking(
+        name=name,
+        kind=kind,
+        captures_input=capture_input,
+        captures_output=capture_output,
+        model=model,
+        provider=provider,
+        format=format,
+        given=given,
+    )
+    inherit(context.NOBODY, **given)  # a misspelt argument is an error here, where the function is written
+    if function is not None:
+        return decorate(function, tracking)
+    return lambda decorated: decorate(decorated, tracking)
+
+
+def decorate(function: Callable[P, T], tracking: Tracking) -> Callable[P, T]:
+    """Wrap a function, or what a ``classmethod`` or ``staticmethod`` holds."""
+    hook: Any = Hook(function, _wrapper(tracking))
+    if isinstance(function, (classmethod, staticmethod)):
+        hook = type(function)(Hook(function.__func__, _wrapper(tracking)))
+    tracked: Callable[P, T] = hook
+    return tracked
+
+
+def _wrapper(tracking: Tracking) -> Callable[..., Any]:
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        def opened() -> OpenStep | None:
+            with _OPEN:
+                return _open(tracking, wrapped, args, kwargs)
+            return None
+
+        if _is_lazy(wrapped):  # its body runs later, and so does the span
+            return _run(wrapped(*args, **kwargs), opened, _gave(tracking))
+        node = opened()
+        before = context.place(node if node is not None else context.current())
+        try:
+            result = wrapped(*args, **kwargs)
+        except BaseException as error:
+            if node is not None:
+                end(node, error)
+            raise
+        finally:
+            context.place(before)
+        if node is None:
+            return result
+        if isinstance(result, _LAZY):  # a plain function that hands out the work of another
+            return _run(result, lambda: node, _gave(tracking))
+        _gave(tracking)(node, result)
+        end(node, None)
+        return result
+
+    return wrapper
+
+
+_LAZY = (CoroutineType, GeneratorType, AsyncGeneratorType)
+
+
+def _is_lazy(function: Callable[..., Any]) -> bool:
+    return (
+        inspect.iscoroutinefunction(function)
+        or inspect.isgeneratorfunction(function)
+        or inspect.isasyncgenfunction(function)
+    )
+
+
+def _run(inner: Any, opened: stepping.Opener, gave: stepping.Closer) -> Any:
+    if isinstance(inner, GeneratorType):
+        return _named(stepping.run_generator(inner, opened, gave), inner)
+    if isinstance(inner, AsyncGeneratorType):
+        return _named(stepping.run_async_generator(inner, opened, gave), inner)
+    return _named(stepping.run_coroutine(Unstarted(inner), opened, gave), inner)
+
+
+def _named(outer: Any, inner: Any) -> Any:
+    """Tasks and warnings show the name of what they run."""
+    outer.__name__, outer.__qualname__ = inner.__name__, inner.__qualname__
+    return outer
+
+
+def _open(
+    tracking: Tracking, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> OpenStep | None:
+    if not settings().enabled:
+        return None
+    outer = context.current()
+    identity = inherit(outer.identity if outer is not None else context.NOBODY, **tracking.given)
+    name = str(tracking.name or getattr(function, "__qualname__", type(function).__qualname__))
+    if tracking.kind == "generation":
+        step: SpanStep = HomemadeCall(name, identity, tracking.provider, tracking.model, tracking.format)
+    else:
+        step = SpanStep(name, tracking.kind, identity)
+    if tracking.captures_input:
+        step.input = _arguments(function, args, kwargs)
+    return step
+
+
+def _arguments(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments by name, without ``self``; wrapt hands over methods already bound."""
+    try:
+        return {
+            name: snapshot(value) for name, value in inspect.signature(function).bind(*args, **kwargs).arguments.items()
+        }
+    except (TypeError, ValueError):  # no signature, or a call that is about to fail by itself
+        return {"args": snapshot(args), **snapshot(kwargs)}
+
+
+def _gave(tracking: Tracking) -> stepping.Closer:
+    def gave(node: OpenStep, result: Any) -> None:
+        with _CLOSE:
+            if tracking.captures_output and isinstance(node, SpanStep):
+                node.output = _joined(snapshot(result)) if node.kind != "generation" else snapshot(result)
+
+    return gave
+
+
+def _joined(result: Any) -> Any:
+    """What a generator of text yielded is read as one text."""
+    if isinstance(result, list) and len(result) > 1 and all(isinstance(item, str) for item in result):
+        return "".join(result)
+    return result

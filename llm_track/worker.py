@@ -1,0 +1,223 @@
+"""The one background thread: it turns settled calls and spans into events and hands them to the sink.
+
+The caller's thread pays for one `put`.  Formats, processors and the posthog client run here, inside the context of the
+call they describe.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections import Counter
+from contextvars import Context
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Any, Protocol
+
+from llm_track import processors, properties, reader, sampling
+from llm_track._guard import faults, guarded, logger
+from llm_track.calls import Call
+from llm_track.config import Settings, settings
+from llm_track.records import Event, Record
+from llm_track.settling import open_steps
+from llm_track.sinks import Sink
+
+LONGEST_QUEUE = 100_000
+EXIT_SECONDS = 5.0
+"""How long the end of the program may be held up to deliver what is left."""
+
+
+class Finished(Protocol):
+    """A span that has ended: it knows its context and how to describe itself."""
+
+    context: Context
+
+    def record(self) -> Record:
+        """Return what happened."""
+        ...
+
+
+class _Worker:
+    """The queue, its thread and its sink; made anew in a forked child."""
+
+    def __init__(self) -> None:
+        self.queue: SimpleQueue[Any] = SimpleQueue()
+        self.counts: Counter[str] = Counter()
+        self.sink: Sink | None = None
+        self.sink_settings: Settings | None = None
+        self.override: Sink | None = None
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def put(self, work: Any) -> None:
+        if self.queue.qsize() >= LONGEST_QUEUE:
+            self.counts["dropped_queue_full"] += 1
+            if self.counts["dropped_queue_full"] == 1:
+                logger.warning(
+                    "llm_track drops events: %d are waiting. Calls are unaffected; see llm_track.stats().",
+                    LONGEST_QUEUE,
+                )
+            return
+        self.queue.put(work)
+        if self._thread is None:
+            self.start()
+
+    def start(self) -> None:
+        with self._starting, guarded("start the worker"):
+            if self._thread is None:
+                atexit.register(at_exit)
+                thread = threading.Thread(target=self._run, name="llm_track", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def _run(self) -> None:
+        with guarded("prepare the delivery of events", background=True):
+            self._sink()  # builds the client now, while the program still runs: it starts threads of its own
+        while True:
+            self._handle(self.queue.get())
+
+    def _handle(self, work: Any) -> None:
+        if isinstance(work, threading.Event):
+            work.set()
+            return
+        done = False
+        with guarded("turn a call into an event", background=True):
+            self._deliver(work)
+            done = True
+        if not done:
+            self.counts["dropped_fault"] += 1
+
+    def _deliver(self, work: Any) -> None:
+        chosen = settings()
+        record: Record | None = reader.model_call(work) if isinstance(work, Call) else work.record()
+        if record is None:
+            self.counts["polls"] += 1
+            return
+        event = self._event(record, chosen)
+        if event is None:
+            return
+        sink = self._sink()
+        if sink is None:
+            self.counts["dropped_no_key"] += 1
+        elif work.context.run(sink.emit, event):
+            self.counts["admitted"] += 1
+        else:
+            self.counts["dropped_refused_by_client"] += 1
+
+    def _event(self, record: Record, chosen: Settings) -> Event | None:
+        event = properties.event(record)
+        if event.no_log:
+            self.counts["no_log"] += 1
+            return None
+        if not sampling.keep(event, chosen.sample_rate):
+            self.counts["sampled_out"] += 1
+            return None
+        kept = processors.run([*processors.built_in(chosen), *chosen.processors], event)
+        if kept is None:
+            self.counts["dropped_by_processor"] += 1
+        return kept
+
+    def _sink(self) -> Sink | None:
+        if self.override is not None:
+            return self.override
+        chosen = settings()
+        if self.sink_settings is not chosen:
+            if self.sink is not None:
+                self.sink.flush(EXIT_SECONDS)
+            from llm_track.sinks import posthog
+
+            self.sink, self.sink_settings = posthog.build(chosen), chosen
+            atexit.unregister(at_exit)  # exit hooks run last in, first out: ours must run before the client's
+            atexit.register(at_exit)
+        return self.sink
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until everything put so far has been handed to the sink, then flush the sink."""
+        until = monotonic() + timeout
+        if self._thread is not None and self._thread.is_alive():
+            passed = threading.Event()
+            self.queue.put(passed)
+            if not passed.wait(timeout):
+                return False
+        else:
+            self._drain_here(until)
+        if self.sink is not None:
+            self.sink.flush(max(until - monotonic(), 0.0))
+        return True
+
+    def _drain_here(self, until: float) -> None:
+        """Where no thread runs (a fork, an interpreter that ends) the queue is worked off on the calling thread."""
+        while monotonic() < until:
+            try:
+                work = self.queue.get_nowait()
+            except Empty:
+                return
+            self._handle(work)
+
+
+_worker = _Worker()
+
+
+def put(work: Call | Finished) -> None:
+    """Hand over a settled call or span; never blocks and never raises."""
+    with _PUT:
+        _worker.put(work)
+
+
+_PUT = guarded("queue an event")
+
+
+def start() -> None:
+    """Start the thread, so that the client is ready before the first event is."""
+    _worker.start()
+
+
+def flush(timeout: float | None = None) -> bool:
+    """Deliver everything recorded so far.
+
+    Args:
+        timeout: seconds to wait at most; default 10.
+
+    Returns:
+        Whether all of it was handed to the posthog client in time.
+    """
+    return _worker.flush(10.0 if timeout is None else timeout)
+
+
+def stats() -> dict[str, int]:
+    """Return what became of the events of this process, by name, and how many faults were swallowed."""
+    counted = {"admitted": 0, **_worker.counts, "queued": _worker.queue.qsize(), "open_steps": len(open_steps)}
+    return counted | {f"fault: {kind}": number for kind, number in faults.items()}
+
+
+def send_to(sink: Sink | None) -> Sink | None:
+    """Send all events to this sink instead of PostHog; return the one before.  For `llm_track.testing`."""
+    before, _worker.override = _worker.override, sink
+    return before
+
+
+def at_exit() -> None:
+    """Settle what is still open and deliver what is left, in bounded time."""
+    with guarded("deliver the last events"):
+        for step in list(open_steps.values()):
+            step.stop()
+        _worker.flush(EXIT_SECONDS)
+
+
+def shutdown() -> None:
+    """Deliver what is left.  Calls made later are still tracked."""
+    at_exit()
+
+
+def _after_fork() -> None:
+    """A child starts with nothing: what the parent had queued or open, the parent sends."""
+    global _worker
+    override = _worker.override
+    _worker = _Worker()
+    _worker.override = override
+    open_steps.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
