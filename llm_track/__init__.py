@@ -9,19 +9,19 @@ from __future__ import annotations
 from typing import Any
 
 from llm_track.config import configure
-from llm_track.errors import ConfigurationError, LLMTrackWarning
-from llm_track.patching import autopatch, unpatch
+from llm_track.errors import ConfigurationError
+from llm_track.patching import autopatch, instrument, unpatch
 from llm_track.spans import current_trace_id, llm_span
 from llm_track.tracking import track_llm
 from llm_track.worker import flush, shutdown, stats
 
 __all__ = [
     "ConfigurationError",
-    "LLMTrackWarning",
     "autopatch",
     "configure",
     "current_trace_id",
     "flush",
+    "instrument",
     "llm_span",
     "shutdown",
     "stats",

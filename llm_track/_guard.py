@@ -12,7 +12,11 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
+from collections.abc import Callable
 from types import TracebackType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 logger = logging.getLogger("llm_track")
 
@@ -55,6 +59,17 @@ class guarded:  # noqa: N801  a context manager that reads as a word: "with guar
             return self.background
         _report(self.doing, error)
         return True
+
+
+def attempt(function: Callable[..., T], *args: Any, otherwise: T) -> T:
+    """Return what a function returns that runs code of the program; if that code raises, return ``otherwise``.
+
+    Not a fault of llm_track, so neither logged nor counted nor raised under pytest.
+    """
+    try:
+        return function(*args)
+    except Exception:  # noqa: BLE001  foreign code may raise anything; this file is the one place that may say so
+        return otherwise
 
 
 def _report(doing: str, error: Exception) -> None:

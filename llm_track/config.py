@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
 
@@ -69,7 +69,7 @@ def configure(
         api_key: the PostHog project key; ``POSTHOG_API_KEY``, else ``POSTHOG_PROJECT_API_KEY``.
         host: the PostHog address; ``POSTHOG_API_URL``, else ``POSTHOG_HOST``; empty counts as unset.
         client: your own ``posthog.Posthog``; llm_track then builds no other and never shuts it down.
-        content: ``"full"``, or ``"metadata"`` for events without inputs, outputs and error texts; ``LLM_TRACK_CONTENT``.
+        content: ``"full"``, or ``"metadata"``: no inputs, outputs and error texts; ``LLM_TRACK_CONTENT``.
         processors: functions ``Event -> Event | None`` that run after the built-in ones, in order.
         sample_rate: share of traces that are sent, 0.0 to 1.0; errors are always sent; ``LLM_TRACK_SAMPLE_RATE``.
         cost: ``"auto"`` lets PostHog price what nobody else priced, ``"local"`` adds the prices of ``genai-prices``,
@@ -88,7 +88,7 @@ def configure(
         "host": host,
         "client": client,
         "content": content,
-        "processors": tuple(processors),
+        "processors": _callables(processors),
         "sample_rate": sample_rate,
         "cost": cost,
         "enabled": enabled,
@@ -129,6 +129,13 @@ def _resolved(given: dict[str, Any]) -> Settings:
         exceptions=_flag("exceptions", pick("exceptions", "LLM_TRACK_EXCEPTIONS", default=False)),
         follow_threads=_flag("follow_threads", pick("follow_threads", "LLM_TRACK_FOLLOW_THREADS", default=True)),
     )
+
+
+def _callables(processors: Any) -> tuple[Processor, ...]:
+    listed: list[Any] = [*processors] if isinstance(processors, Iterable) else [None]
+    if not all(callable(processor) for processor in listed):
+        raise ConfigurationError(f"processors is {processors!r}; it must be a list of functions that take an Event.")
+    return tuple(listed)
 
 
 def _choice(name: str, value: Any, allowed: tuple[str, ...]) -> Any:

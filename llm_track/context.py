@@ -30,7 +30,7 @@ def new_id() -> str:
 class Node:
     """One open step of a trace: a span, a tool, an agent, or a model call while its SDK runs."""
 
-    __slots__ = ("_generator", "id", "identity", "kind", "parent", "trace_id")
+    __slots__ = ("_before", "_generator", "id", "identity", "kind", "parent", "trace_id")
 
     def __init__(self, kind: SpanKind, identity: Identity | None = None) -> None:
         parent = current()
@@ -39,6 +39,7 @@ class Node:
         self.parent: Node | None = parent
         self.trace_id: str = parent.trace_id if parent is not None else new_id()
         self.identity: Identity = identity or (parent.identity if parent is not None else NOBODY)
+        self._before: Node | None = None
         self._generator: _GeneratorBody | None = None
 
     @property
@@ -46,18 +47,20 @@ class Node:
         """The id of the enclosing step, or ``None`` at the root of a trace."""
         return self.parent.id if self.parent is not None else None
 
-    def belongs_to(self, frame: FrameType | None) -> None:
-        """Note the frame whose ``with`` block this node lives in; ``None`` when the block has ended."""
-        self._generator = _GeneratorBody(frame) if frame is not None and _is_generator_body(frame) else None
+    def belongs_to(self, frame: FrameType) -> None:
+        """Note the frame whose ``with`` block this node lives in."""
+        self._generator = _GeneratorBody(frame) if _is_generator_body(frame) else None
 
     def enter(self) -> None:
         """Make this node the current one."""
-        _current.set(self)
+        self._before = place(self)
 
     def leave(self) -> None:
-        """Return to the parent, if this node is still the current one of this context."""
+        """Return to the node before, if this node is still the current one of this context."""
+        if self._generator is not None:
+            self._generator.frame = None
         if _current.get() is self:
-            _current.set(self.parent)
+            _current.set(self._before)
 
     def visible(self) -> bool:
         """Tell whether code that runs now runs inside this node."""
@@ -100,11 +103,13 @@ class _GeneratorBody:
     __slots__ = ("frame", "runner")
 
     def __init__(self, frame: FrameType) -> None:
-        self.frame = frame
+        self.frame: FrameType | None = frame
+        """``None`` when the block has ended."""
         self.runner = _runner()
 
     def paused(self) -> bool:
-        return self.frame.f_back is None and _runner() == self.runner
+        """Tell whether the code that runs now, where the block was opened, is outside of the block."""
+        return (self.frame is None or self.frame.f_back is None) and _runner() == self.runner
 
 
 _GENERATOR_FLAGS = 0x20 | 0x200  # CO_GENERATOR, CO_ASYNC_GENERATOR

@@ -31,6 +31,8 @@ def said_by(call: Call) -> dict[str, Any]:
     """Return what the exception of a call says of the provider's answer; nothing if there was none."""
     if call.error is not None:
         with guarded("read an exception", background=True):
+            if call.reading.on_failure is not None:
+                call.reading.on_failure(call.reading, call.error)
             return {key: value for key, value in call.provider.failure(call.error).items() if value is not None}
     return {}
 

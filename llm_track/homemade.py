@@ -9,7 +9,7 @@ from typing import Any
 from llm_track.formats import Format
 from llm_track.records import Identity, ModelCall, Record, Request, Response
 from llm_track.snapshot import jsonable
-from llm_track.spans import SpanStep
+from llm_track.steps import SpanStep
 
 
 class HomemadeCall(SpanStep):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
-import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import wrapt
 
 from llm_track import providers, threads
-from llm_track._guard import guarded
-from llm_track.errors import ConfigurationError, LLMTrackWarning
+from llm_track._guard import guarded, logger
+from llm_track.errors import ConfigurationError
 from llm_track.hooks import Hook
 from llm_track.providers import Provider, Target
 from llm_track.wrapper import call_wrapper, witness_wrapper
+
+T = TypeVar("T")
 
 _wanted: set[str] = set()
 """The providers that are to be hooked now or when they are imported."""
@@ -64,6 +65,50 @@ def unpatch(*names: str) -> None:
         threads.unfollow()
 
 
+def instrument(client: T) -> T:
+    """Track the calls of one client object, and of the copies it makes of itself, and no others.
+
+    Args:
+        client: an instance of a client class that llm_track knows, such as ``openai.OpenAI``.
+
+    Returns:
+        The same object.
+
+    Raises:
+        ConfigurationError: for an object that is no such client.
+    """
+    for name in providers.KNOWN:
+        module = sys.modules.get(name)
+        if module is None:
+            continue
+        provider = providers.load(name)
+        for target in provider.targets:
+            owner = getattr(module, target.path.partition(".")[0], None)
+            if isinstance(owner, type) and isinstance(client, owner):
+                _hook_object(client, provider, target)
+                return client
+    raise ConfigurationError(
+        f"llm_track knows no client of type {type(client).__module__}.{type(client).__qualname__}; it is not tracked. "
+        "Pass a client of openai or anthropic, or decorate the function that calls it with @track_llm."
+    )
+
+
+def _hook_object(client: Any, provider: Provider, target: Target) -> None:
+    method = target.path.rpartition(".")[2]
+    if isinstance(vars(client).get(method), Hook):
+        return
+    setattr(client, method, Hook(getattr(client, method), call_wrapper(provider, target)))
+    if target.witness is not None and hasattr(client, target.witness):
+        setattr(client, target.witness, Hook(getattr(client, target.witness), witness_wrapper(provider)))
+    for copies in ("copy", "with_options"):
+        if hasattr(client, copies):
+            setattr(client, copies, Hook(getattr(client, copies), _instrumented))
+
+
+def _instrumented(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return instrument(wrapped(*args, **kwargs))
+
+
 def _hook(name: str) -> Callable[[Any], None]:
     def hook(module: Any) -> None:
         """Guarded: what is raised here would come out of the program's own ``import``."""
@@ -82,7 +127,7 @@ def _wrap_target(provider: Provider, target: Target, module: Any, undo: list[Cal
     owner = getattr(module, class_name, None)
     if owner is None or not hasattr(owner, method):
         if not target.optional:
-            _warn_of_missing(provider, target)
+            _log_missing(provider, target)
         return
     _wrap(owner, method, call_wrapper(provider, target), undo)
     if target.witness is not None and hasattr(owner, target.witness):
@@ -111,14 +156,15 @@ def _inherited(owner: type, method: str) -> Any:
     return next(vars(parent)[method] for parent in owner.__mro__ if method in vars(parent))
 
 
-def _warn_of_missing(provider: Provider, target: Target) -> None:
+def _log_missing(provider: Provider, target: Target) -> None:
     try:
         version = importlib.metadata.version(provider.distribution)
     except importlib.metadata.PackageNotFoundError:
         version = "of unknown version"
-    warnings.warn(
-        f"{provider.distribution} {version} has no {target.path}, which llm_track hooks. Calls through it work as ever, "
-        "but are not tracked. A supported version of the SDK brings tracking back.",
-        LLMTrackWarning,
-        stacklevel=2,
+    logger.warning(
+        "%s %s has no %s, which llm_track hooks. Calls through it work as ever, but are not tracked. "
+        "A supported version of the SDK brings tracking back.",
+        provider.distribution,
+        version,
+        target.path,
     )

@@ -14,8 +14,9 @@ from typing import Any
 from llm_track import pricing, properties
 from llm_track._guard import guarded
 from llm_track.config import Processor, Settings
-from llm_track.masking import map_strings, mark, mask_fields, mask_secrets, strip_data_uris
+from llm_track.masking import is_base64, map_strings, mark, mask_fields, mask_secrets, strip_data_uris
 from llm_track.records import Event
+from llm_track.withholding import withhold_content
 
 LARGEST_EVENT = 880 * 1024
 """Bytes of JSON.  The client drops an event above 900 KiB; the rest is room for what the client adds."""
@@ -28,6 +29,8 @@ _MEDIA_KEYS = {
     "result": "image",
 }
 _LONGEST_TEXT = 100_000
+_SHORTEST_CUT = 256
+"""No text is cut to fewer characters: shorter ones are ids, names and words."""
 
 
 def built_in(settings: Settings) -> list[Processor]:
@@ -56,47 +59,40 @@ def run(chain: Iterable[Processor], event: Event) -> Event | None:
 
 def strip_media(event: Event) -> Event:
     """Replace embedded pictures, sound and files by a mark that says what they were and how long."""
-    changed = {key: _without_media(event.properties[key]) for key in _content_keys(event)}
-    return replace(event, properties={**event.properties, **changed})
+    return replace(event, properties={key: _without_media(value) for key, value in event.properties.items()})
 
 
 def mask_credentials(event: Event) -> Event:
-    """Replace credentials in error texts, in tool definitions and wherever a span carries them by name."""
+    """Replace credentials in error texts, in tool definitions and wherever a span carries them by name.
+
+    The text of an exception cannot be changed, so one that holds a credential is not sent as an ``$exception`` at all.
+    """
     changed: dict[str, Any] = {}
     for key in properties.ERROR_TEXTS:
         if isinstance(event.properties.get(key), str):
             changed[key] = mask_secrets(event.properties[key])
+    leaks = any(changed[key] != event.properties[key] for key in changed)
     for key in properties.FIELDS_WITH_SECRETS:
         if key in event.properties:
             changed[key] = mask_fields(event.properties[key])
-    return replace(event, properties={**event.properties, **changed}) if changed else event
-
-
-def withhold_content(event: Event) -> Event:
-    """Remove inputs, outputs and error texts; what was called, how often and for how much stays."""
-    kept = dict(event.properties) | properties.tools_called(event.properties)
-    for key in (*properties.INPUTS, *properties.OUTPUTS):
-        if key in kept:
-            kept[key] = None
-    for key in properties.ERROR_TEXTS:
-        kept.pop(key, None)
-    kept |= properties.summarised_failure(event.properties) | properties.plain_parameters(event.properties)
-    return replace(event, properties=kept, exception=None)
+    exception = None if leaks else event.exception
+    return replace(event, properties={**event.properties, **changed}, exception=exception)
 
 
 def truncate(event: Event) -> Event:
-    """Cut long texts in the middle, longest first, until the event fits; say how much was cut."""
+    """Cut long texts in the middle until the event fits; say how much was cut, and what had to go altogether."""
     if size(event) <= LARGEST_EVENT:
         return event
     longest = _LONGEST_TEXT
-    while longest > 50:
+    while longest >= _SHORTEST_CUT:
         shorten = partial(_cut, most=longest)
-        cut = {key: map_strings(event.properties[key], shorten) for key in _content_keys(event)}
-        event = replace(event, properties={**event.properties, **cut})
-        if size(event) <= LARGEST_EVENT:
-            return event
+        cut = replace(event, properties=map_strings(event.properties, shorten))
+        if size(cut) <= LARGEST_EVENT:
+            return cut
         longest //= 4
-    return withhold_content(event)
+    bare = withhold_content(event)
+    said = {key: value for key, value in bare.properties.items() if key.startswith(("$", "llm_"))}
+    return replace(bare, properties=map_strings(said, partial(_cut, most=_SHORTEST_CUT)) | properties.too_long())
 
 
 def size(event: Event) -> int:
@@ -117,11 +113,6 @@ def remove_cost(event: Event) -> Event:
     return replace(event, properties=properties.without_cost(event.properties))
 
 
-def _content_keys(event: Event) -> list[str]:
-    """The keys whose values come from the program, all of which may be long."""
-    return [key for key in event.properties if properties.is_content(key)]
-
-
 def _without_media(value: Any) -> Any:
     if isinstance(value, str):
         return strip_data_uris(value)
@@ -135,7 +126,7 @@ def _without_media(value: Any) -> Any:
 
 
 def _media(key: str, item: Any, around: dict[str, Any]) -> Any:
-    if not isinstance(item, str) or len(item) < 200 or " " in item[:200]:
+    if not isinstance(item, str) or not is_base64(item):
         return _without_media(item)
     kind = around.get("media_type") or around.get("mime_type") or _MEDIA_KEYS[key]
     return mark(str(kind), len(item) * 3 // 4)

@@ -18,6 +18,14 @@ OUTPUTS = ("$ai_output_choices", "$ai_output_state")
 ERROR_TEXTS = ("$ai_error", "llm_stack_trace")
 FIELDS_WITH_SECRETS = ("$ai_tools", "$ai_input_state", "$ai_model_parameters")
 IS_ERROR = "$ai_is_error"
+ERROR = "$ai_error"
+ERROR_TYPE = "$ai_error_type"
+HTTP_STATUS = "$ai_http_status"
+REQUEST_ID = "llm_request_id"
+PARAMETERS = "$ai_model_parameters"
+OUTPUT_CHOICES = "$ai_output_choices"
+TOOLS_CALLED = "$ai_tools_called"
+TOOL_CALL_COUNT = "$ai_tool_call_count"
 PROVIDER = "$ai_provider"
 MODEL = "$ai_model"
 BASE_URL = "$ai_base_url"
@@ -56,9 +64,9 @@ def event(record: Record) -> Event:
 _EVENTS = {"generation": "$ai_generation", "embedding": "$ai_embedding", "endpoint": "$ai_span"}
 
 
-def is_content(key: str) -> bool:
-    """Tell whether the value of a property comes from the program: its texts, its data, its own metadata."""
-    return key in INPUTS or key in OUTPUTS or key in ERROR_TEXTS or not key.startswith(("$", "llm_"))
+def too_long() -> dict[str, Any]:
+    """Return what an event says whose content is too long to be sent even when it is cut."""
+    return {"llm_withheld": "the content is too long for an event"}
 
 
 def trace_link(trace_id: str) -> dict[str, str]:
@@ -235,52 +243,6 @@ def usage_of(properties: Mapping[str, Any]) -> dict[str, int | None]:
         "input_audio_tokens": get("$ai_audio_input_tokens"),
         "output_audio_tokens": get("$ai_audio_output_tokens"),
     }
-
-
-def tools_called(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the names of the tools that the output calls, for an event whose output is withheld."""
-    names = [name for message in properties.get("$ai_output_choices") or () for name in _names(message)]
-    return {"$ai_tools_called": ",".join(names), "$ai_tool_call_count": len(names)} if names else {}
-
-
-def summarised_failure(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an error text that repeats nothing of the request: the error's class, status and request id."""
-    if not properties.get("$ai_is_error"):
-        return {}
-    kind, status = properties.get("$ai_error_type", "Error"), properties.get("$ai_http_status")
-    parts = [str(kind), f"status {status}" if status else "", str(properties.get("llm_request_id", ""))]
-    return {"$ai_error": " ".join(part for part in parts if part)}
-
-
-def plain_parameters(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the request parameters that cannot hold content: numbers, flags, and words from a fixed list."""
-    parameters = properties.get("$ai_model_parameters")
-    if not isinstance(parameters, Mapping):
-        return {}
-    return {
-        "$ai_model_parameters": {
-            key: value
-            for key, value in parameters.items()
-            if isinstance(value, (bool, int, float)) or (key in _WORDS and isinstance(value, str))
-        }
-    }
-
-
-_WORDS = frozenset({"service_tier", "reasoning_effort", "verbosity", "truncation", "tool_choice", "encoding_format"})
-
-
-def _names(message: Any) -> list[str]:
-    if not isinstance(message, dict):
-        return []
-    if message.get("type") == "function_call":
-        return [str(message.get("name"))]
-    content = message.get("content")
-    blocks = [*(message.get("tool_calls") or ()), *(content if isinstance(content, list) else ())]
-    return [
-        str(block.get("name") or (block.get("function") or {}).get("name"))
-        for block in blocks
-        if isinstance(block, dict) and block.get("type") in ("function", "tool_use")
-    ]
 
 
 def _max_tokens(parameters: Mapping[str, Any]) -> int | None:

@@ -1,14 +1,17 @@
 """Copies of values that the program may still change, and their form as JSON.
 
 `snapshot` runs on the caller's thread: it copies containers and shares everything else, so its cost does not depend on
-the length of texts.  `jsonable` runs on the worker: it turns whatever was shared into plain JSON values.
+the length of texts.  `jsonable` runs on the worker: it turns whatever was shared into plain JSON values.  Both end on
+cycles and on any size, and decide by the true type of a value: no code of the program runs on the caller's thread, and
+on the worker only what makes its objects readable, in a guard.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Set
+from collections import deque
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -16,12 +19,17 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
+from llm_track._guard import attempt
+
 _SCALARS = frozenset({str, int, float, bool, type(None), bytes})
+_NUMBERS = frozenset({int, float})
 _DEEPEST = 64
 """Nesting beyond this is cut: no API takes it, and it may be a cycle."""
+_MOST_VALUES = 200_000
+"""Values beyond this are cut: an event cannot carry them, and a value that contains itself twice has no end."""
 
 
-def snapshot(value: Any, depth: int = 0) -> Any:
+def snapshot(value: Any) -> Any:
     """Return a copy of the dicts and lists of a value; all else is shared.
 
     >>> messages = [{"role": "user", "content": "hi"}]
@@ -30,47 +38,89 @@ def snapshot(value: Any, depth: int = 0) -> Any:
     >>> kept
     [{'role': 'user', 'content': 'hi'}]
     """
+    return value if type(value) in _SCALARS else _copy(value, 0, [_MOST_VALUES])
+
+
+def _copy(value: Any, depth: int, left: list[int]) -> Any:
     kind = type(value)
-    if kind in _SCALARS:
-        return value
-    if depth > _DEEPEST:
-        return "[nested too deeply]"
-    if kind is dict:
-        return {key: item if type(item) in _SCALARS else snapshot(item, depth + 1) for key, item in value.items()}
-    if kind is list or kind is tuple:
-        if value and type(value[0]) in (float, int):  # a vector or token ids: one copy at C speed
+    if issubclass(kind, dict):
+        if too_much := _too_much(len(value), depth, left):
+            return too_much
+        return {
+            key: item if type(item) in _SCALARS else _copy(item, depth + 1, left) for key, item in dict.items(value)
+        }
+    if issubclass(kind, (list, tuple, set, frozenset, deque)):
+        if _NUMBERS.issuperset(map(type, value)):  # a vector or token ids: one copy at C speed
             return list(value)
-        return [item if type(item) in _SCALARS else snapshot(item, depth + 1) for item in value]
-    return value
+        if too_much := _too_much(len(value), depth, left):
+            return too_much
+        return [item if type(item) in _SCALARS else _copy(item, depth + 1, left) for item in value]
+    return bytes(value) if kind is bytearray else value
 
 
-def jsonable(value: Any, depth: int = 0) -> Any:
-    """Return the value as JSON has it; what has no JSON form becomes ``<its type>``.  Never runs foreign ``repr``."""
-    if value is None or isinstance(value, (str, bool)):
-        return str(value) if isinstance(value, str) and type(value) is not str else value
-    if isinstance(value, (int, float)) and not isinstance(value, Enum):
-        return value if math.isfinite(value) else str(value)
+def _too_much(count: int, depth: int, left: list[int]) -> str | None:
+    left[0] -= count + 1
     if depth > _DEEPEST:
         return "[nested too deeply]"
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple, Set)):
-        return [jsonable(item, depth + 1) for item in value]
-    return _object(value, depth)
+    return "[too many values]" if left[0] < 0 else None
 
 
-def _object(value: Any, depth: int) -> Any:
-    if isinstance(value, Enum):
-        return jsonable(value.value, depth + 1)
-    if isinstance(value, (datetime, date, time)):
+def jsonable(value: Any) -> Any:
+    """Return the value as JSON has it; what has no JSON form becomes ``<its type>``.  Never runs a foreign ``repr``."""
+    return _json(value, 0, [_MOST_VALUES])
+
+
+def _json(value: Any, depth: int, left: list[int]) -> Any:
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if issubclass(kind, str):
+        return _text(value)
+    if issubclass(kind, (int, float)):
+        return _number(value)
+    if too_much := _too_much(0, depth, left):
+        return too_much
+    if issubclass(kind, dict):
+        return {_key(key): _json(item, depth + 1, left) for key, item in dict.items(value)}
+    if issubclass(kind, (list, tuple, set, frozenset, deque)):
+        return [_json(item, depth + 1, left) for item in value]
+    return attempt(_object, value, depth, left, otherwise=f"<{kind.__qualname__}>")
+
+
+def _text(value: str) -> str:
+    """Halves of characters that stand alone would make a whole batch unreadable to a strict reader of JSON."""
+    plain = str.__str__(value)
+    return plain if plain.isascii() else plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _number(value: Any) -> int | float | str:
+    if isinstance(value, float):
+        number = float.__add__(value, 0.0)
+        return number if math.isfinite(number) else str(number)
+    whole = int.__add__(value, 0)
+    return whole if whole.bit_length() <= 1024 else f"<int of {whole.bit_length()} bits>"
+
+
+def _key(key: Any) -> str:
+    return _text(key) if issubclass(type(key), str) else str(jsonable(key))
+
+
+def _object(value: Any, depth: int, left: list[int]) -> Any:
+    """Return the JSON of an object; may run the object's own code, which may raise."""
+    kind = type(value)
+    if issubclass(kind, Enum):
+        return _json(value.value, depth + 1, left)
+    if issubclass(kind, (datetime, date, time)):
         return value.isoformat()
-    if isinstance(value, (UUID, Decimal, PurePath, timedelta)):
+    if issubclass(kind, (UUID, Decimal, PurePath, timedelta)):
         return str(value)
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if issubclass(kind, (bytes, bytearray, memoryview)):
         return f"[{len(value)} bytes]"
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: jsonable(getattr(value, item.name, None), depth + 1) for item in dataclasses.fields(value)}
-    dump = getattr(value, "model_dump", None)
-    if callable(dump) and not isinstance(value, type):
-        return jsonable(dump(exclude_unset=True), depth + 1)
-    return f"<{type(value).__qualname__}>"
+    if dataclasses.is_dataclass(kind):
+        given = {item.name: getattr(value, item.name, None) for item in dataclasses.fields(kind)}
+        return _json(given, depth + 1, left)
+    if issubclass(kind, Mapping):
+        return _json(dict(value), depth + 1, left)
+    if callable(getattr(kind, "model_dump", None)):
+        return _json(value.model_dump(exclude_unset=True, warnings=False), depth + 1, left)
+    return f"<{kind.__qualname__}>"

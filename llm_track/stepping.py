@@ -11,7 +11,7 @@ from typing import Any
 
 from llm_track import context
 from llm_track.settling import OpenStep
-from llm_track.spans import end
+from llm_track.steps import end
 
 
 def step_through(inner: Any, node: OpenStep, items: list[Any] | None = None) -> Generator[Any, Any, Any]:

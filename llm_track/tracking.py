@@ -17,7 +17,7 @@ from llm_track.hooks import Hook, Unstarted
 from llm_track.records import SpanKind
 from llm_track.settling import OpenStep
 from llm_track.snapshot import snapshot
-from llm_track.spans import SpanStep, end, inherit
+from llm_track.steps import SpanStep, end, inherit
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -135,16 +135,21 @@ class _Worker:
     def flush(self, timeout: float) -> bool:
         """Wait until everything put so far has been handed to the sink, then flush the sink."""
         until = monotonic() + timeout
-        if self._thread is not None and self._thread.is_alive():
-            passed = threading.Event()
-            self.queue.put(passed)
-            if not passed.wait(timeout):
-                return False
-        else:
-            self._drain_here(until)
+        if not self.drain(timeout):
+            return False
         if self.sink is not None:
-            self.sink.flush(max(until - monotonic(), 0.0))
+            with guarded("flush the posthog client", background=True):
+                self.sink.flush(max(until - monotonic(), 0.0))
         return True
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until everything put so far has been handed to the sink."""
+        if self._thread is None or not self._thread.is_alive():
+            self._drain_here(monotonic() + timeout)
+            return True
+        passed = threading.Event()
+        self.queue.put(passed)
+        return passed.wait(timeout)
 
     def _drain_here(self, until: float) -> None:
         """Where no thread runs (a fork, an interpreter that ends) the queue is worked off on the calling thread."""

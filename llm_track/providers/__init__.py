@@ -46,6 +46,8 @@ class Reading:
     """The arguments to call the SDK with instead, when usage has to be asked for."""
     hides: Callable[[Any], bool] | None = None
     """Tells the chunks of a stream that the program did not ask for and must not see."""
+    on_failure: Callable[[Reading, BaseException], None] | None = None
+    """Learns from a call that raised; called on the worker."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from llm_track.formats import Format
 from llm_track.providers import Invocation, Kind, Reading
 from llm_track.providers._hosts import biller
 from llm_track.snapshot import snapshot
+from llm_track.wire import request_id
 
 Endpoints = Mapping[str, tuple[Kind, Format]]
 """The end of a path -> what a POST to it is, and the format of its JSON."""
@@ -24,7 +25,7 @@ def by_path(endpoints: Endpoints, names: Mapping[str, str], default_provider: st
 
     def read(invocation: Invocation) -> Reading:
         options = invocation.kwargs.get("options") or invocation.args[1]
-        path = str(options.url).partition("?")[0]
+        path = "/" + str(options.url).partition("?")[0].strip("/")
         kind, wire_format = endpoints.get(path, _ENDPOINT) if options.method.lower() == "post" else _ENDPOINT
         base_url = getattr(invocation.instance, "base_url", "")
         return Reading(
@@ -104,12 +105,14 @@ def to_json(result: Any) -> Any:
 
 def failure(error: BaseException) -> dict[str, Any]:
     """Return what an exception of the SDK says of the provider's answer."""
-    request = getattr(error, "request", None)
+    own = getattr(error, "__dict__", {})  # as attributes, some are properties that raise when they were never set
+    request, response = own.get("request"), own.get("response")
     said: dict[str, Any] = {
         "http_status": getattr(error, "status_code", None),
         "code": getattr(error, "code", None) or _code(getattr(error, "body", None)),
-        "request_id": getattr(error, "request_id", None),
     }
+    if response is not None:
+        said["request_id"] = request_id(response.headers)
     if request is not None:
         said["url"] = str(request.url)
         tried = request.headers.get("x-stainless-retry-count")

@@ -33,20 +33,22 @@ def ask(reading: Reading, invocation: Invocation) -> None:
         args = (invocation.args[0], copied, *invocation.args[2:])
     reading.replacement = (args, kwargs)
     reading.hides = hide_usage
+    reading.on_failure = learn
 
 
-def refused(reading: Reading, message: str) -> None:
+def learn(reading: Reading, error: BaseException) -> None:
     """Note that an endpoint rejected the option, so that it is not asked again."""
-    if reading.replacement is not None and _OPTION in message:
+    if getattr(error, "status_code", None) == 400 and _OPTION in str(error):
         _refused.add(str(reading.base_url))
 
 
 def hide_usage(chunk: Any) -> bool:
     """Tell whether a chunk is the one that only carries usage; take the empty ``usage`` off the others."""
-    usage = getattr(chunk, "usage", None)
-    if usage is not None:
-        return not chunk.choices
-    chunk.model_fields_set.discard("usage")
+    if getattr(chunk, "usage", None) is not None:
+        return not getattr(chunk, "choices", True)
+    said: set[str] | None = getattr(chunk, "model_fields_set", None)
+    if said is not None:
+        said.discard("usage")
     return False
 
 

@@ -27,10 +27,7 @@ class PostHogSink:
         """Capture one event; false if the client did not take it."""
         distinct_id, extra = _identity(event)
         if self.exceptions and event.exception is not None:
-            linked = {**properties.trace_link(event.trace_id), **extra}
-            extra["$exception_event_id"] = self.client.capture_exception(
-                event.exception, distinct_id=distinct_id, properties=linked
-            )
+            extra |= self._exception(event, distinct_id, extra)
         self._wait_for_room()
         admitted = self.client.capture(
             event.name,
@@ -42,8 +39,16 @@ class PostHogSink:
         )
         return admitted is not None
 
+    def _exception(self, event: Event, distinct_id: str, extra: dict[str, Any]) -> dict[str, Any]:
+        """Capture the exception behind a failed call; return the link to it."""
+        linked = {**properties.trace_link(event.trace_id), **extra}
+        found = self.client.capture_exception(
+            event.exception, distinct_id=distinct_id, properties=linked, groups=dict(event.groups) or None
+        )
+        return {"$exception_event_id": str(found)} if found is not None else {}
+
     def _wait_for_room(self) -> None:
-        """The client drops what its queue cannot hold; waiting here keeps the event, and no caller waits for this thread."""
+        """Wait while the client's queue is full: it would drop the event, and no caller waits for this thread."""
         full = getattr(getattr(self.client, "queue", None), "full", None)
         until = time.monotonic() + _ROOM_SECONDS
         while callable(full) and full() is True and time.monotonic() < until:

@@ -48,8 +48,8 @@ class Answer:
 
     @property
     def request_id(self) -> str | None:
-        """The provider's own id of the request, under any of the names it has."""
-        return next((found for name in _REQUEST_IDS if (found := self.headers.get(name))), None)
+        """The provider's own id of the request."""
+        return request_id(self.headers)
 
     def body(self) -> bytes:
         """Return the body as far as it was read, decoded."""
@@ -69,7 +69,7 @@ class Answer:
         for text, end in reader.events(self.body()):
             try:
                 value = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             yield Chunk(value, self._arrival(ends, end))
 
@@ -81,7 +81,7 @@ class Answer:
         """Return the body as JSON, or ``None`` if it is none."""
         try:
             return json.loads(self.body())
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def _ends(self) -> list[int]:
@@ -98,6 +98,11 @@ class Answer:
         if not ends:
             return self.times[0] if self.times else None
         return self.times[min(bisect_left(ends, end), len(self.times) - 1)]
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return a provider's own id of a request, under any of the names it has."""
+    return next((found for name in _REQUEST_IDS if (found := headers.get(name))), None)
 
 
 _REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id")

@@ -31,5 +31,5 @@ def _event(payload: bytes) -> bytes:
     try:
         wrapped = json.loads(payload)
         return binascii.a2b_base64(wrapped["bytes"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return payload

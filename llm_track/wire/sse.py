@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 MEDIA_TYPE = "text/event-stream"
 
-_END_OF_EVENT = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _END_OF_LINE = re.compile(rb"\r\n|\n|\r")
+_END_OF_EVENT = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 
 
 def events(body: bytes) -> Iterator[tuple[bytes, int]]:

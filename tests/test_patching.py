@@ -1,0 +1,130 @@
+"""Putting hooks on and taking them off."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import types
+
+import anthropic
+import openai
+import pytest
+
+import llm_track
+from llm_track import ConfigurationError, patching, providers
+from llm_track.hooks import Hook
+from llm_track.providers import Provider, Target
+
+CLIENTS = [openai.OpenAI, openai.AsyncOpenAI, anthropic.Anthropic, anthropic.AsyncAnthropic, anthropic.AnthropicBedrock]
+
+
+@pytest.fixture(autouse=True)
+def unpatched():
+    """Leave no hook behind."""
+    yield
+    llm_track.unpatch()
+
+
+def test_hooks_go_on_and_come_off_without_a_trace():
+    """After unpatch every class has the very attributes it had before."""
+    llm_track.unpatch()
+    before = [dict(vars(client)) for client in CLIENTS]
+    assert llm_track.autopatch() == {"anthropic": "hooked", "openai": "hooked"}
+    assert all(isinstance(vars(client)["request"], Hook) for client in CLIENTS)
+    llm_track.unpatch()
+    after = [dict(vars(client)) for client in CLIENTS]
+    assert all(old.keys() == new.keys() for old, new in zip(before, after, strict=True))
+    assert all(old[key] is new[key] for old, new in zip(before, after, strict=True) for key in old)
+
+
+def test_patching_twice_hooks_once():
+    """A second autopatch changes nothing, and one unpatch takes all off."""
+    llm_track.autopatch()
+    hook = vars(openai.OpenAI)["request"]
+    llm_track.autopatch()
+    assert vars(openai.OpenAI)["request"] is hook
+    assert not isinstance(hook.__wrapped__, Hook)
+    llm_track.unpatch()
+    assert "request" not in vars(openai.OpenAI)
+
+
+def test_subclasses_are_hooked_once():
+    """A client that inherits a hooked method gets no second hook."""
+    llm_track.autopatch()
+    assert "request" not in vars(openai.AzureOpenAI)
+    assert openai.AzureOpenAI.request.__wrapped__ is openai.OpenAI.request.__wrapped__
+
+
+def test_one_provider_alone():
+    """autopatch("openai") leaves anthropic as it is; an unknown name says which ones there are."""
+    llm_track.unpatch()
+    assert llm_track.autopatch("openai") == {"openai": "hooked"}
+    assert "request" not in vars(anthropic.Anthropic)
+    with pytest.raises(ConfigurationError, match="no provider 'opneai'; it knows anthropic, openai"):
+        llm_track.autopatch("opneai")
+
+
+@pytest.mark.parametrize("order", ["llm_track.autopatch(); import openai", "import openai; llm_track.autopatch()"])
+def test_any_import_order(order):
+    """Hooks are on, whether the SDK is imported before or after autopatch."""
+    program = f"import llm_track; {order}; print(type(openai.OpenAI.request).__name__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "BoundHook"
+
+
+def test_a_method_that_a_version_lacks_is_said_once_and_harms_nothing(caplog):
+    """A missing method gives one log line with SDK and method; a missing optional one gives none; the rest is hooked."""
+    seen = []
+
+    def read(invocation):
+        seen.append(invocation)
+
+    module = types.SimpleNamespace(Client=type("Client", (), {"call": lambda self: 1}))
+    provider = Provider(
+        name="odd",
+        distribution="odd-sdk",
+        targets=(
+            Target("odd", "Client.gone", read),
+            Target("odd", "Nobody.call", read, optional=True),
+            Target("odd", "Client.call", read),
+        ),
+        answer=lambda witnessed: (None, None),
+        to_json=lambda result: None,
+        failure=lambda error: {},
+    )
+    undo = []
+    with caplog.at_level(logging.WARNING, "llm_track"):
+        for target in provider.targets:
+            patching._wrap_target(provider, target, module, undo)
+    assert [record.getMessage().split(".")[0] for record in caplog.records] == [
+        "odd-sdk of unknown version has no Client"
+    ]
+    assert "not tracked" in caplog.text
+    assert module.Client().call() == 1
+    assert len(seen) == len(undo) == 1
+
+
+def test_a_hook_that_raises_does_not_break_the_import(without_pytest, monkeypatch, caplog):
+    """A fault while hooking never comes out of the program's own import statement."""
+    llm_track.unpatch()
+    monkeypatch.setattr(providers, "load", lambda name: 1 / 0)
+    llm_track.autopatch("openai")
+    assert "could not hook openai (ZeroDivisionError" in caplog.text
+    patching._undo.pop("openai", None)
+
+
+def test_someone_elses_wrapper_stays():
+    """unpatch does not throw away a wrapper that another library put over ours."""
+    llm_track.autopatch("openai")
+    ours = vars(openai.OpenAI)["request"]
+
+    def theirs(self, *args, **kwargs):
+        return ours.__get__(self, type(self))(*args, **kwargs)
+
+    openai.OpenAI.request = theirs
+    try:
+        llm_track.unpatch()
+        assert vars(openai.OpenAI)["request"] is theirs
+    finally:
+        del openai.OpenAI.request
