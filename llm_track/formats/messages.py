@@ -66,8 +66,9 @@ def _usage(usage: JSON) -> Usage:
 
 
 def is_content(chunk: JSON) -> bool:
-    """Tell whether an event carries output."""
-    return chunk.get("type") == "content_block_delta"
+    """Tell whether an event carries output.  Texts begin empty; any other block says something by beginning."""
+    begun = obj(chunk.get("content_block")).get("type") if chunk.get("type") == "content_block_start" else None
+    return chunk.get("type") == "content_block_delta" or begun not in (None, "text", "thinking")
 
 
 class _Fold:

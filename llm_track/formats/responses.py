@@ -72,9 +72,10 @@ def _with_searches(usage: Usage, body: JSON) -> Usage:
 
 
 def is_content(chunk: JSON) -> bool:
-    """Tell whether an event carries output."""
+    """Tell whether an event carries output.  Messages begin empty; any other item says something by beginning."""
     kind = chunk.get("type")
-    return isinstance(kind, str) and kind.endswith(".delta")
+    begun = obj(chunk.get("item")).get("type") if kind == "response.output_item.added" else None
+    return (isinstance(kind, str) and kind.endswith(".delta")) or begun not in (None, "message", "reasoning")
 
 
 def fold() -> ResponsesFold:

@@ -1,0 +1,102 @@
+"""Writing a test once for an SDK's synchronous and asynchronous client.
+
+A form is a coroutine function that asks its mode to call, iterate, enter and close.  The synchronous mode never waits, so
+that such a coroutine ends with its first step, without an event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from inspect import isawaitable
+from typing import Any
+
+
+class SyncMode:
+    """Plain calls."""
+
+    name = "sync"
+    prefix = ""
+
+    def run(self, form: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine that never waits."""
+        try:
+            form.send(None)
+        except StopIteration as done:
+            return done.value
+        raise AssertionError("a synchronous form waited")
+
+    async def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return what the function returns."""
+        return function(*args, **kwargs)
+
+    async def items(self, stream: Any) -> list[Any]:
+        """Read a stream to its end."""
+        return list(stream)
+
+    async def first(self, stream: Any) -> Any:
+        """Read one item of a stream and stop, as a ``break`` does."""
+        for item in stream:
+            return item
+        raise AssertionError("an empty stream")
+
+    @asynccontextmanager
+    async def within(self, manager: Any) -> AsyncIterator[Any]:
+        """Enter an SDK's context manager."""
+        with manager as entered:
+            yield entered
+
+    async def collect_garbage(self) -> None:
+        """Have dropped objects die now."""
+        gc.collect()
+
+
+class AsyncMode:
+    """Awaited calls, on one event loop for all tests."""
+
+    name = "async"
+    prefix = "Async"
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+
+    def run(self, form: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine on the loop."""
+        return self.loop.run_until_complete(form)
+
+    def close(self) -> None:
+        """End the loop."""
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+    async def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return what the function returns, awaited where it has to be."""
+        result = function(*args, **kwargs)
+        return await result if isawaitable(result) else result
+
+    async def items(self, stream: Any) -> list[Any]:
+        """Read a stream to its end."""
+        return [item async for item in stream]
+
+    async def first(self, stream: Any) -> Any:
+        """Read one item of a stream and stop, as a ``break`` does."""
+        async for item in stream:
+            return item
+        raise AssertionError("an empty stream")
+
+    @asynccontextmanager
+    async def within(self, manager: Any) -> AsyncIterator[Any]:
+        """Enter an SDK's asynchronous context manager."""
+        async with manager as entered:
+            yield entered
+
+    async def collect_garbage(self) -> None:
+        """Have dropped objects die now; the loop closes their generators in steps of its own."""
+        for _ in range(5):
+            gc.collect()
+            await asyncio.sleep(0.001)
+
+
+Mode = SyncMode | AsyncMode

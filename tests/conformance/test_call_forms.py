@@ -1,0 +1,149 @@
+"""Every form of a call, on every API of both SDKs, by both of their clients: one generation, with the right ending."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+
+from llm_track import llm_span, track_llm
+from llm_track.testing import Events, capture_events
+
+from .clients import Clients
+from .events import answer_words
+from .forms import APIS, FORMS, WHOLE, AbsentError, Api, Form, Scene
+from .server import CaseServer
+
+NEWEST = {"openai": 3, "anthropic": 2}
+"""The major versions that have every form."""
+
+MATRIX = [
+    pytest.param(api, form, id=f"{api.name}-{name}")
+    for api in APIS.values()
+    for name, form in FORMS.items()
+    if api.name in form.only
+]
+
+
+@pytest.fixture
+def scene(api: Api, clients: Clients, server: CaseServer) -> Any:
+    """An API, the clients of one mode, and the server."""
+    made = Scene(api, clients, server)
+    yield made
+    if made.run is not None:
+        made.run.over.set()
+
+
+def run_form(form: Form, scene: Scene) -> Events | None:
+    """Return the events of a form, or ``None`` where the SDK's version lacks the method."""
+    with capture_events() as events:
+        try:
+            scene.mode.run(form.body(scene))
+        except AbsentError:
+            assert int(version(scene.api.sdk).partition(".")[0]) < NEWEST[scene.api.sdk]
+            return None
+    return events
+
+
+@pytest.mark.parametrize(("api", "form"), MATRIX)
+def test_a_form_of_a_call_is_one_generation(form: Form, scene: Scene) -> None:
+    """However a model is called and its answer read, there is one generation that says how it ended."""
+    if form.asynchronous and not scene.mode.prefix:
+        assert not hasattr(scene.client([]), "__aenter__")
+        return
+    events = run_form(form, scene)
+    if events is None:
+        return
+    (event,) = events
+    properties = event.properties
+    assert (event.name, properties["llm_outcome"]) == ("$ai_generation", form.outcome)
+    assert properties["$ai_http_status"] == form.status
+    assert properties["$ai_stream"] is form.streamed
+    assert properties["$ai_parent_id"] == properties["$ai_trace_id"] == event.trace_id
+    assert properties["$ai_span_id"] == event.uuid
+    assert properties.get("$ai_is_error", False) is (form.outcome in ("failed", "broken", "cancelled"))
+    check_text(event, form, scene.api)
+    check_retries(event, scene)
+
+
+def check_text(event: Any, form: Form, api: Api) -> None:
+    """A whole answer has its words and its id; of an answer in part there is a part."""
+    said = answer_words(event)
+    if form.outcome == "completed":
+        assert (said, event.properties["$ai_response_id"]) == (WHOLE, api.response_id(form.streamed))
+    elif form.outcome in ("failed", "never_read"):
+        assert (said, "$ai_response_id" in event.properties) == ("", False)
+    else:
+        assert WHOLE.startswith(said)
+
+
+def check_retries(event: Any, scene: Scene) -> None:
+    """The event says what the SDK told the provider: how often it had tried before."""
+    told = scene.run.requests[-1]["headers"].get("x-stainless-retry-count") if scene.run is not None else None
+    if told is not None and event.properties["$ai_http_status"]:
+        assert event.properties["llm_retry_count"] == int(told) == len(scene.run.requests) - 1
+
+
+def asker(scene: Scene) -> Any:
+    """Return a function, a coroutine function for an asynchronous client, that asks the model."""
+    client = scene.client([scene.api.answer(False)])
+    create = scene.find(client, f"{scene.api.path}.create")
+    given = scene.api.arguments(False)
+    if not scene.mode.prefix:
+        return lambda: create(**given).model_dump()
+
+    async def ask() -> Any:
+        return (await create(**given)).model_dump()
+
+    return ask
+
+
+async def ask_in_span(scene: Scene) -> None:
+    """Ask inside a block."""
+    ask = asker(scene)
+    with llm_span("checkout", user_id="u_1"):
+        await scene.mode.call(ask)
+
+
+async def ask_in_tool(scene: Scene) -> None:
+    """Ask inside a tool."""
+    await scene.mode.call(track_llm(kind="tool", name="look_up", user_id="u_1")(asker(scene)))
+
+
+async def ask_in_generation(scene: Scene) -> None:
+    """Ask inside a function that is a generation itself."""
+    outer = track_llm(kind="generation", provider="acme", format=scene.api.format, user_id="u_1")
+    await scene.mode.call(outer(asker(scene)))
+
+
+async def ask_in_tool_of_generation(scene: Scene) -> None:
+    """Ask inside a tool that a generation calls."""
+    tool = track_llm(kind="tool", name="look_up")(asker(scene))
+    outer = track_llm(kind="generation", provider="acme", format=scene.api.format, user_id="u_1")
+    await scene.mode.call(outer(tool))
+
+
+NESTED = {
+    ask_in_span: ["$ai_generation", "$ai_trace"],
+    ask_in_tool: ["$ai_generation", "$ai_trace"],
+    ask_in_generation: ["$ai_generation"],
+    ask_in_tool_of_generation: ["$ai_generation", "$ai_span", "$ai_generation"],
+}
+"""Where a model is asked -> the events, from the innermost outwards."""
+
+
+@pytest.mark.parametrize("body", NESTED)
+@pytest.mark.parametrize("api", APIS.values(), ids=APIS)
+def test_a_nested_call_is_one_generation_in_its_place(body: Any, scene: Scene) -> None:
+    """Inside a span or a tool a call is a generation of its own; inside a generation it is that generation."""
+    events = run_form(Form(body), scene)
+    if events is None:
+        return
+    assert [event.name for event in events] == NESTED[body]
+    assert {event.trace_id for event in events} == {events[0].trace_id}
+    assert {event.distinct_id for event in events} == {"u_1"}
+    assert answer_words(events[0]) == WHOLE
+    assert events[0].properties["$ai_provider"] == ("acme" if len(events) == 1 else scene.api.sdk)
+    for inner, outer in zip(events, events[1:], strict=False):
+        assert inner.properties["$ai_parent_id"] == outer.properties["$ai_span_id"]

@@ -1,0 +1,241 @@
+"""Recorded traffic of OpenAI, Azure OpenAI and Anthropic through the real SDKs: every event equals the wire."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+import anthropic
+import openai
+import pytest
+
+from llm_track.testing import capture_events
+
+from .clients import Clients, arguments, method
+from .events import answer_words, envelope, spoken, tools
+from .wire_truth import COUNTS, Truth, asked_words, truth
+
+SHARED = Path(__file__).parents[3] / "shared"
+PROVIDERS = {"openai": "openai", "azure_openai": "azure", "anthropic": "anthropic"}
+
+EXCEPTIONS: dict[str, str] = {}
+"""``"<case> <number>"`` of an interaction -> why its event is not compared with the wire."""
+
+METHODS = {
+    "chat.completions": "chat.completions.create",
+    "responses": "responses.create",
+    "embeddings": "embeddings.create",
+    "completions": "completions.create",
+    "images.generations": "images.generate",
+    "audio.speech": "audio.speech.create",
+    "audio.transcriptions": "audio.transcriptions.create",
+    "messages": "messages.create",
+    "complete": "completions.create",
+}
+"""Endpoint -> the SDK's own method; without one the request goes through ``client.post`` and ``client.get``."""
+
+KINDS = {"embeddings": "$ai_embedding"} | dict.fromkeys(
+    ("chat.completions", "responses", "completions", "messages", "complete"), "$ai_generation"
+)
+
+NAMES = {
+    "POST /images/generations": "images.generate",
+    "POST /audio/speech": "audio.speech.create",
+    "POST /audio/transcriptions": "audio.transcriptions.create",
+    "POST /assistants": "assistants.create",
+    "GET /assistants/ID": "assistants.retrieve",
+    "POST /threads": "threads.create",
+    "POST /threads/runs": "threads.runs.create",
+    "POST /threads/ID/messages": "threads.messages.create",
+    "GET /threads/ID/messages": "threads.messages.list",
+    "POST /threads/ID/runs": "threads.runs.create",
+    "GET /threads/ID/runs/ID": "threads.runs.retrieve",
+    "GET /threads/ID/runs/ID/steps": "threads.runs.steps.list",
+    "POST /threads/ID/runs/ID/submit_tool_outputs": "threads.runs.submit_tool_outputs",
+}
+"""What the span of an endpoint that is no model call is named."""
+
+RECORDED = sorted(path for name in PROVIDERS for path in (SHARED / "cassettes" / name).glob("*.json"))
+
+if not RECORDED:
+    assert os.environ.get("CI") != "true", f"the recordings are missing: {SHARED.name}/cassettes"
+    pytest.skip(f"no recordings beside this checkout: {SHARED.name}/cassettes", allow_module_level=True)
+
+for folder in ("servers", "spec"):
+    sys.path.insert(0, str(SHARED / folder))
+
+import rendersim  # noqa: E402
+import validate  # noqa: E402
+from replay import Case, Replay  # noqa: E402
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The 'output_format' parameter is deprecated:DeprecationWarning"),
+]
+
+INTERACTIONS = [
+    pytest.param(path, number, id=f"{path.stem} {number}")
+    for path in RECORDED
+    for number in range(len(Case(path).items))
+]
+
+
+@pytest.fixture(scope="module")
+def replay() -> Any:
+    """The recordings, played back on loopback."""
+    with Replay(SHARED / "cassettes") as running:
+        yield running
+
+
+@pytest.fixture
+def interaction(replay: Any, path: Path, number: int) -> SimpleNamespace:
+    """One recorded request and its answer; the server prefers it among the equal ones of its recording."""
+    case = replay.case(path.stem)
+    case.served = [1] * len(case.items)
+    case.served[number] = 0
+    recorded, url = case.items[number], urlsplit(case.items[number]["request"]["url"])
+    body = dict(recorded["request"]["body"] or {})
+    if deployment := deployed(url.path):
+        body.setdefault("model", deployment)
+    return SimpleNamespace(
+        **{key: recorded[key] for key in ("endpoint", "request", "response")},
+        provider=PROVIDERS[case.data["provider"]],
+        root=replay.url(path.stem),
+        path=url.path,
+        query=url.query,
+        body=body,
+        status=recorded["response"]["status"],
+        streamed=body.get("stream") is True,
+        case=case,
+        number=number,
+    )
+
+
+def deployed(path: str) -> str | None:
+    """Return the name of the deployment that a path on Azure holds."""
+    found = re.search(r"/deployments/([^/]+)", path)
+    return found[1] if found else None
+
+
+async def send(interaction: Any, clients: Clients) -> None:
+    """Send a recorded request through the SDK, and read its answer to the end."""
+    mode = clients.mode
+    client = client_for(interaction, clients)
+    try:
+        result = await mode.call(*request_of(interaction, client))
+        if interaction.streamed:
+            await mode.items(result)
+    except (openai.APIStatusError, anthropic.APIStatusError) as error:
+        assert error.status_code == interaction.status
+    asked = interaction.case.requests[-1]
+    assert asked["index"] == interaction.number, "another recording was played"
+
+
+def client_for(interaction: Any, clients: Clients) -> Any:
+    if interaction.provider == "azure":
+        version, deployment = parse_qs(interaction.query)["api-version"][0], deployed(interaction.path)
+        named = {} if deployment == interaction.body["model"] else {"azure_deployment": deployment}
+        return clients.azure(interaction.root, version, **named)
+    if interaction.provider == "anthropic":
+        return clients.anthropic(interaction.root)
+    return clients.openai(interaction.root + "/v1")
+
+
+class _Call:
+    """A method and the arguments that send a recorded request; unpacks into ``mode.call``."""
+
+    def __init__(self, function: Any, **given: Any) -> None:
+        self.function, self.given = function, given
+
+    def __call__(self) -> Any:
+        return self.function(**self.given)
+
+
+def request_of(interaction: Any, client: Any) -> list[_Call]:
+    name = METHODS.get(interaction.endpoint, "")
+    beta = "beta=true" in interaction.query
+    function = method(client, f"beta.{name}" if beta else name) if name else None
+    if function is None:
+        return [_bare_request(interaction, client)]
+    if interaction.endpoint == "audio.transcriptions":
+        return [_Call(function, file=("speech.wav", b"RIFF"), model="gpt-4o-transcribe")]
+    betas = interaction.request["headers"].get("anthropic-beta")
+    extra = {"betas": betas.split(",")} if beta and betas else {}
+    return [_Call(function, **arguments(function, interaction.body), **extra)]
+
+
+def _bare_request(interaction: Any, client: Any) -> _Call:
+    """What has no method of its own in an SDK is sent by the client itself."""
+    path = interaction.path if interaction.provider == "anthropic" else interaction.path.removeprefix("/v1")
+    options = {"params": dict(parse_qsl(interaction.query))} if interaction.query else {}
+    if interaction.request["method"] == "GET":
+        return _Call(client.get, path=path, cast_to=object, options=options)
+    streaming: dict[str, Any] = {}
+    if interaction.streamed:
+        sdk = anthropic if interaction.provider == "anthropic" else openai
+        kind = sdk.AsyncStream if type(client).__name__.startswith("Async") else sdk.Stream
+        streaming = {"stream": True, "stream_cls": kind[object]}
+    return _Call(client.post, path=path, cast_to=object, body=interaction.body, options=options, **streaming)
+
+
+def wire(interaction: Any) -> Truth:
+    """Read the recorded answer without llm_track."""
+    response = interaction.response
+    raw = response.get("body_base64")
+    body = base64.b64decode(raw) if raw else response["body"].encode()
+    return truth(interaction.endpoint, interaction.status, response["headers"].get("content-type", ""), body)
+
+
+def request_id(interaction: Any) -> str | None:
+    """Return the provider's own id of a recorded request."""
+    headers = interaction.response["headers"]
+    return next((headers[name] for name in ("x-request-id", "request-id", "apim-request-id") if name in headers), None)
+
+
+def endpoint_name(interaction: Any) -> str:
+    """Return the name that the span of an endpoint should have."""
+    path = re.sub(r"/(thread|run|asst)_\w+", "/ID", interaction.path.removeprefix("/v1"))
+    return NAMES[f"{interaction.request['method']} {path}"]
+
+
+def compare(interaction: Any, event: Any) -> None:
+    """Hold an event against the bytes of the recording."""
+    properties, said = event.properties, wire(interaction)
+    assert event.name == KINDS.get(interaction.endpoint, "$ai_span")
+    assert properties["$ai_provider"] == interaction.provider
+    assert properties["$ai_http_status"] == interaction.status
+    assert properties["$ai_request_url"].startswith(interaction.root + interaction.path)
+    assert properties.get("llm_request_id") == request_id(interaction)
+    assert properties.get("$ai_is_error", False) is said.error
+    assert properties["llm_outcome"] == ("failed" if said.error else "completed")
+    if event.name == "$ai_span":
+        assert properties["$ai_span_name"] == endpoint_name(interaction)
+        if said.whole is not None:
+            assert properties["$ai_output_state"] == said.whole
+        return
+    assert {name: properties[name] for name in COUNTS if name in properties} == said.counts
+    asked = interaction.body["model"]
+    assert properties["$ai_model"] == (said.model or asked)
+    assert properties.get("llm_requested_model") == (asked if said.model not in (None, asked) else None)
+    assert all(words in spoken(properties["$ai_input"]) for words in asked_words(interaction.body))
+    if event.name == "$ai_generation":
+        assert properties.get("$ai_response_id") == said.id
+        assert properties["$ai_stream"] is interaction.streamed
+        assert (properties["$ai_stop_reason"], answer_words(event), tools(event)) == (said.stop, said.text, said.tools)
+
+
+@pytest.mark.parametrize(("path", "number"), INTERACTIONS)
+def test_a_recorded_call_is_one_event_that_equals_the_wire(interaction: Any, clients: Clients) -> None:
+    """One recorded call makes one event that is valid, that PostHog draws, and that says what the bytes say."""
+    with capture_events() as events:
+        clients.mode.run(send(interaction, clients))
+    (event,) = events
+    assert not validate.violations(envelope(event), strict=True)
+    assert not rendersim.problems(event.properties)
+    compare(interaction, event)
