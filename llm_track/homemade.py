@@ -39,7 +39,7 @@ class HomemadeCall(SpanStep):
         )
 
     def _request(self) -> Request:
-        body = _request_body(jsonable(self.input) or {})
+        body = _request_body(jsonable(self.given()) or {})
         if self.format is not None:
             return self.format.request(body)
         return Request(input=[{"role": "user", "content": _text(value)} for value in body.values()])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -11,6 +13,22 @@ from llm_track.failures import failure_of
 from llm_track.records import Identity, Record, Span, SpanKind
 from llm_track.settling import OpenStep
 from llm_track.snapshot import snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of one call, copied; the worker finds out their names."""
+
+    function: Callable[..., Any]
+    args: list[Any]
+    kwargs: dict[str, Any]
+
+    def named(self) -> dict[str, Any]:
+        """Return the arguments by name, without ``self``: wrapt hands over methods already bound."""
+        try:
+            return dict(inspect.signature(self.function).bind(*self.args, **self.kwargs).arguments)
+        except (TypeError, ValueError):  # no signature, or a call that failed by itself
+            return {"args": self.args, **self.kwargs}
 
 
 class SpanStep(OpenStep):
@@ -25,12 +43,16 @@ class SpanStep(OpenStep):
         self.output: Any = None
         self.own_metadata: dict[str, Any] = {}
 
+    def given(self) -> Any:
+        """Return what the step was given; arguments by their names."""
+        return self.input.named() if isinstance(self.input, Arguments) else self.input
+
     def record(self) -> Record:
         """Return what happened, on the worker."""
         return Span(
             name=self.name,
             kind=self.kind,
-            input=self.input,
+            input=self.given(),
             output=self.output,
             **self.shared(),
         )

@@ -126,8 +126,7 @@ async def _follow_async(
             if hides is None or not hides(chunk):
                 yield chunk
     except GeneratorExit:
-        await inner.aclose()
-        call.stop()
+        call.stop()  # the SDK's own iterator is closed by whoever closes it without us: the event loop
         raise
     except BaseException as error:
         call.fail(error)

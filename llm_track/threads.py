@@ -6,8 +6,8 @@ current span is carried, never the program's own context variables: those stay a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 
 import wrapt
@@ -15,6 +15,7 @@ import wrapt
 from llm_track import context
 from llm_track._guard import guarded
 from llm_track.config import settings
+from llm_track.hooks import Hook
 
 _FOLLOW = guarded("carry a span into a thread pool")
 _MODULE = "concurrent.futures.thread"
@@ -30,11 +31,8 @@ def follow() -> None:
     if not _waiting:
         _waiting = True
         wrapt.register_post_import_hook(_hook, _MODULE)
-    else:
-        import sys
-
-        if _MODULE in sys.modules:
-            _hook(sys.modules[_MODULE])
+    elif _MODULE in sys.modules:
+        _hook(sys.modules[_MODULE])
 
 
 def unfollow() -> None:
@@ -53,17 +51,17 @@ def _hook(module: Any) -> None:
         original = vars(executor)["submit"]
         if not _wanted or _undo is not None:
             return
-        executor.submit = wrapt.FunctionWrapper(original, _submit)
+        hook = Hook(original, _submit)
+        executor.submit = hook
 
         def undo() -> None:
-            executor.submit = original
+            if vars(executor).get("submit") is hook:
+                executor.submit = original
 
         _undo = undo
 
 
-def _submit(
-    wrapped: Callable[..., Future[Any]], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Future[Any]:
+def _submit(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     node = None
     with _FOLLOW:
         node = context.current() if args and settings().follow_threads else None

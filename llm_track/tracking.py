@@ -17,7 +17,7 @@ from llm_track.hooks import Hook, Unstarted
 from llm_track.records import SpanKind
 from llm_track.settling import OpenStep
 from llm_track.snapshot import snapshot
-from llm_track.steps import SpanStep, end, inherit
+from llm_track.steps import Arguments, SpanStep, end, inherit
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -107,37 +107,39 @@ def track_llm(
 
 def decorate(function: Callable[P, T], tracking: Tracking) -> Callable[P, T]:
     """Wrap a function, or what a ``classmethod`` or ``staticmethod`` holds."""
-    hook: Any = Hook(function, _wrapper(tracking))
+    hook: Any
     if isinstance(function, (classmethod, staticmethod)):
-        hook = type(function)(Hook(function.__func__, _wrapper(tracking)))
+        hook = type(function)(Hook(function.__func__, _wrapper(tracking, function.__func__)))
+    else:
+        hook = Hook(function, _wrapper(tracking, function))
     tracked: Callable[P, T] = hook
     return tracked
 
 
-def _wrapper(tracking: Tracking) -> Callable[..., Any]:
-    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        def opened() -> OpenStep | None:
-            with _OPEN:
-                return _open(tracking, wrapped, args, kwargs)
-            return None
+def _wrapper(tracking: Tracking, function: Callable[..., Any]) -> Callable[..., Any]:
+    gave = _gave(tracking)
+    if _is_lazy(function):  # its body runs later, and so does the span
 
-        if _is_lazy(wrapped):  # its body runs later, and so does the span
-            return _run(wrapped(*args, **kwargs), opened, _gave(tracking))
-        node = opened()
-        before = context.place(node if node is not None else context.current())
+        def later(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            return _run(wrapped(*args, **kwargs), lambda: _open(tracking, wrapped, args, kwargs), gave)
+
+        return later
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        node = _open(tracking, wrapped, args, kwargs)
+        if node is None:
+            return wrapped(*args, **kwargs)
+        before = context.place(node)
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:
-            if node is not None:
-                end(node, error)
+            end(node, error)
             raise
         finally:
             context.place(before)
-        if node is None:
-            return result
         if isinstance(result, _LAZY):  # a plain function that hands out the work of another
-            return _run(result, lambda: node, _gave(tracking))
-        _gave(tracking)(node, result)
+            return _run(result, lambda: node, gave)
+        gave(node, result)
         end(node, None)
         return result
 
@@ -174,26 +176,18 @@ def _open(
 ) -> OpenStep | None:
     if not settings().enabled:
         return None
-    outer = context.current()
-    identity = inherit(outer.identity if outer is not None else context.NOBODY, **tracking.given)
-    name = str(tracking.name or getattr(function, "__qualname__", type(function).__qualname__))
-    if tracking.kind == "generation":
-        step: SpanStep = HomemadeCall(name, identity, tracking.provider, tracking.model, tracking.format)
-    else:
-        step = SpanStep(name, tracking.kind, identity)
-    if tracking.captures_input:
-        step.input = _arguments(function, args, kwargs)
-    return step
-
-
-def _arguments(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments by name, without ``self``; wrapt hands over methods already bound."""
-    try:
-        return {
-            name: snapshot(value) for name, value in inspect.signature(function).bind(*args, **kwargs).arguments.items()
-        }
-    except (TypeError, ValueError):  # no signature, or a call that is about to fail by itself
-        return {"args": snapshot(args), **snapshot(kwargs)}
+    with _OPEN:
+        outer = context.current()
+        identity = inherit(outer.identity if outer is not None else context.NOBODY, **tracking.given)
+        name = str(tracking.name or getattr(function, "__qualname__", type(function).__qualname__))
+        if tracking.kind == "generation":
+            step: SpanStep = HomemadeCall(name, identity, tracking.provider, tracking.model, tracking.format)
+        else:
+            step = SpanStep(name, tracking.kind, identity)
+        if tracking.captures_input:
+            step.input = Arguments(function, snapshot(args), snapshot(kwargs))
+        return step
+    return None
 
 
 def _gave(tracking: Tracking) -> stepping.Closer:

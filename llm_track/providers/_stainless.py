@@ -20,11 +20,13 @@ Endpoints = Mapping[str, tuple[Kind, Format]]
 """The end of a path -> what a POST to it is, and the format of its JSON."""
 
 
-def by_path(endpoints: Endpoints, names: Mapping[str, str], default_provider: str) -> Callable[[Invocation], Reading]:
+def by_path(endpoints: Endpoints, names: Mapping[str, str], default_provider: str) -> Callable[[Invocation], Reading | None]:
     """Return a function that reads an invocation of ``client.request`` by the path and the method of its request."""
 
-    def read(invocation: Invocation) -> Reading:
-        options = invocation.kwargs.get("options") or invocation.args[1]
+    def read(invocation: Invocation) -> Reading | None:
+        options = options_of(invocation)
+        if options is None:
+            return None
         path = "/" + str(options.url).partition("?")[0].strip("/")
         kind, wire_format = endpoints.get(path, _ENDPOINT) if options.method.lower() == "post" else _ENDPOINT
         base_url = getattr(invocation.instance, "base_url", "")
@@ -39,6 +41,13 @@ def by_path(endpoints: Endpoints, names: Mapping[str, str], default_provider: st
         )
 
     return read
+
+
+def options_of(invocation: Invocation) -> Any:
+    """Return the options of a request; ``None`` for a call that lacks them and is about to fail by itself."""
+    if "options" in invocation.kwargs:
+        return invocation.kwargs["options"]
+    return invocation.args[1] if len(invocation.args) > 1 else None
 
 
 _ENDPOINT: tuple[Kind, None] = ("endpoint", None)

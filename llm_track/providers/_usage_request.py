@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from llm_track.providers import Invocation, Reading
+from llm_track.providers._stainless import options_of
 
 _OPTION = "stream_options"
 _FIRST_AZURE_VERSION = "2024-09-01"
@@ -20,7 +21,7 @@ _refused: set[str] = set()
 
 def ask(reading: Reading, invocation: Invocation) -> None:
     """Have the SDK called with ``include_usage``, if the request does not say so itself and the endpoint allows it."""
-    options = invocation.kwargs.get("options") or invocation.args[1]
+    options = options_of(invocation)
     wanted = reading.body.get(_OPTION)
     if (isinstance(wanted, dict) and "include_usage" in wanted) or not _may_ask(reading, options, invocation.instance):
         return

@@ -24,9 +24,11 @@ _NAMES = {
 _read = _stainless.by_path(_ENDPOINTS, _NAMES, "openai")
 
 
-def read(invocation: Invocation) -> Reading:
+def read(invocation: Invocation) -> Reading | None:
     """Read a request; fetching a response by its id may deliver a background run."""
     reading = _read(invocation)
+    if reading is None:
+        return None
     if reading.name == "responses.retrieve":
         reading.kind, reading.format, reading.recalled = "generation", responses, True
     elif reading.stream and reading.format in (chat_completions, completions):
