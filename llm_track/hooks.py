@@ -2,39 +2,72 @@
 
 from __future__ import annotations
 
+from copy import copy, deepcopy
+from types import FunctionType
 from typing import Any
 
 import wrapt
 
 
 class BoundHook(wrapt.BoundFunctionWrapper[Any, Any]):
-    """A hooked method of one object.  It copies and pickles as the bound method it stands for."""
+    """A hooked method of one object or class.  It copies, pickles and prints as the method it stands for."""
+
+    def __new__(cls, *args: Any) -> Any:
+        """`weakref.WeakMethod` makes a method anew from its function and its object: then it is looked up again."""
+        make: Any = super().__new__
+        return getattr(args[1], args[0].__name__) if len(args) == 2 else make(cls)
+
+    def __init__(self, *args: Any) -> None:
+        if len(args) > 2:
+            super().__init__(*args)
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return getattr, (self.__self__, self.__name__)
+        home = getattr(self.__wrapped__, "__self__", None)
+        return getattr, (self._self_owner if home is None else home, self.__name__)
 
     def __copy__(self) -> Any:
         return self
 
     def __deepcopy__(self, memo: Any) -> Any:
-        from copy import deepcopy
-
-        return getattr(deepcopy(self.__self__, memo), self.__name__)
+        home = getattr(self.__wrapped__, "__self__", None)
+        return self if home is None else getattr(deepcopy(home, memo), self.__name__)
 
 
 class Hook(wrapt.FunctionWrapper[Any, Any]):
-    """A hooked function.  It copies and pickles as a function does: by its name."""
+    """A hooked function or callable object.  It copies, pickles and prints as what it stands for."""
 
     __bound_function_wrapper__ = BoundHook
 
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
+
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__qualname__
+        """Functions pickle by their name, which leads back to the hook; an object pickles as it did before."""
+        if isinstance(self.__wrapped__, FunctionType):
+            return self.__qualname__
+        return _itself, (self.__wrapped__,)
 
     def __copy__(self) -> Any:
-        return self
+        is_function = isinstance(self.__wrapped__, FunctionType)
+        return self if is_function else Hook(copy(self.__wrapped__), self._self_wrapper)
 
     def __deepcopy__(self, memo: Any) -> Any:
-        return self
+        is_function = isinstance(self.__wrapped__, FunctionType)
+        return self if is_function else Hook(deepcopy(self.__wrapped__, memo), self._self_wrapper)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def named(outer: Any, inner: Any) -> Any:
+    """Return ``outer`` under the name of ``inner``: tasks and warnings show the name of what they run."""
+    outer.__name__ = getattr(inner, "__name__", outer.__name__)
+    outer.__qualname__ = getattr(inner, "__qualname__", outer.__qualname__)
+    return outer
 
 
 class Unstarted:

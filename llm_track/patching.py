@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -118,6 +119,9 @@ def _hook(name: str) -> Callable[[Any], None]:
                 provider = providers.load(name)
                 for target in provider.targets:
                     _wrap_target(provider, target, module, undo)
+                for other in provider.beside:
+                    if importlib.util.find_spec(other) is not None:
+                        importlib.import_module(other)
 
     return hook
 

@@ -8,20 +8,23 @@ from typing import Any
 from llm_track import properties
 
 
-def cost(of: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the cost properties (US dollars) of an event, or ``None`` for an unknown model or usage."""
+def cost(of: Mapping[str, Any], *, embedding: bool = False) -> dict[str, Any] | None:
+    """Return the cost properties (US dollars) of an event; ``None`` unless the list prices everything it says.
+
+    Not priced: a model or provider that the list does not know, counts that are missing, and what the list has no price
+    for: searches, cache writes for an hour, and service tiers other than the standard one.
+    """
+    if properties.priced_otherwise(of):
+        return None
+    usage = properties.usage_of(of)
+    if usage["input_tokens"] is None or (usage["output_tokens"] is None and not embedding):
+        return None
     from genai_prices import Usage, calc_price  # the price list is large; only who asks for it pays for loading it
 
-    usage = properties.usage_of(of)
-    if usage["input_tokens"] is None and usage["output_tokens"] is None:
-        return None
+    provider = of[properties.PROVIDER]
     try:
-        price = calc_price(
-            Usage(**usage),
-            of[properties.MODEL],
-            provider_id=_PROVIDERS.get(of[properties.PROVIDER], of[properties.PROVIDER]),
-        )
-    except LookupError:
+        price = calc_price(Usage(**usage), of[properties.MODEL], provider_id=_PROVIDERS.get(provider, provider))
+    except (LookupError, ValueError):  # unknown, or counts that contradict each other
         return None
     return properties.computed_cost(float(price.input_price), float(price.output_price))
 

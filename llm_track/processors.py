@@ -45,15 +45,14 @@ def built_in(settings: Settings) -> list[Processor]:
 
 
 def run(chain: Iterable[Processor], event: Event) -> Event | None:
-    """Send an event through processors; one that raises may have been a redactor, so then no content goes out."""
+    """Send an event through processors; one that fails may have been a redactor, so then no content goes out."""
     for processor in chain:
-        results: list[Event | None] = []
+        results: list[Any] = []
         with guarded(f"run the processor {getattr(processor, '__name__', type(processor).__name__)}", background=True):
             results.append(processor(event))
-        result = results[0] if results else withhold_content(event)
-        if result is None:
+        if results == [None]:
             return None
-        event = result
+        event = results[0] if results and isinstance(results[0], Event) else withhold_content(event)
     return event
 
 
@@ -104,7 +103,7 @@ def add_cost(event: Event) -> Event:
     """Add what the tokens cost by the price list of ``genai-prices``; an unknown model stays without a cost."""
     if event.name not in properties.COSTED or event.properties.keys() & properties.reported_cost(0.0).keys():
         return event
-    cost = pricing.cost(event.properties)
+    cost = pricing.cost(event.properties, embedding=event.name == properties.EMBEDDING)
     return replace(event, properties={**event.properties, **cost}) if cost else event
 
 

@@ -29,7 +29,8 @@ TOOL_CALL_COUNT = "$ai_tool_call_count"
 PROVIDER = "$ai_provider"
 MODEL = "$ai_model"
 BASE_URL = "$ai_base_url"
-COSTED = ("$ai_generation", "$ai_embedding")
+EMBEDDING = "$ai_embedding"
+COSTED = ("$ai_generation", EMBEDDING)
 
 _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9\-_~.@()!':|]")
 _LONGEST_ID = 200
@@ -243,6 +244,15 @@ def usage_of(properties: Mapping[str, Any]) -> dict[str, int | None]:
         "input_audio_tokens": get("$ai_audio_input_tokens"),
         "output_audio_tokens": get("$ai_audio_output_tokens"),
     }
+
+
+def priced_otherwise(properties: Mapping[str, Any]) -> bool:
+    """Tell whether something on the event costs other than tokens at the standard rate."""
+    return bool(
+        properties.get("$ai_web_search_count")
+        or properties.get("$ai_cache_creation_1h_input_tokens")
+        or properties.get("$ai_service_tier") not in (None, "default", "standard")
+    )
 
 
 def _max_tokens(parameters: Mapping[str, Any]) -> int | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -44,18 +44,33 @@ def snapshot(value: Any) -> Any:
 def _copy(value: Any, depth: int, left: list[int]) -> Any:
     kind = type(value)
     if issubclass(kind, dict):
-        if too_much := _too_much(len(value), depth, left):
+        if too_much := _too_much(dict.__len__(value), depth, left):
             return too_much
         return {
             key: item if type(item) in _SCALARS else _copy(item, depth + 1, left) for key, item in dict.items(value)
         }
-    if issubclass(kind, (list, tuple, set, frozenset, deque)):
-        if _NUMBERS.issuperset(map(type, value)):  # a vector or token ids: one copy at C speed
-            return list(value)
-        if too_much := _too_much(len(value), depth, left):
+    items = _items(value, kind)
+    if items is not None:
+        if _NUMBERS.issuperset(map(type, items)):  # a vector or token ids: one copy at C speed
+            return items
+        if too_much := _too_much(len(items), depth, left):
             return too_much
-        return [item if type(item) in _SCALARS else _copy(item, depth + 1, left) for item in value]
+        return [item if type(item) in _SCALARS else _copy(item, depth + 1, left) for item in items]
     return bytes(value) if kind is bytearray else value
+
+
+_SEQUENCES: tuple[tuple[type, Callable[[Any], Iterator[Any]]], ...] = (
+    (list, list.__iter__),
+    (tuple, tuple.__iter__),
+    (set, set.__iter__),
+    (frozenset, frozenset.__iter__),
+    (deque, deque.__iter__),
+)
+
+
+def _items(value: Any, kind: type) -> list[Any] | None:
+    """Return the items of a built-in container, or of a subclass of one without running the subclass's code."""
+    return next((list(iterate(value)) for base, iterate in _SEQUENCES if issubclass(kind, base)), None)
 
 
 def _too_much(count: int, depth: int, left: list[int]) -> str | None:
@@ -82,8 +97,9 @@ def _json(value: Any, depth: int, left: list[int]) -> Any:
         return too_much
     if issubclass(kind, dict):
         return {_key(key): _json(item, depth + 1, left) for key, item in dict.items(value)}
-    if issubclass(kind, (list, tuple, set, frozenset, deque)):
-        return [_json(item, depth + 1, left) for item in value]
+    items = _items(value, kind)
+    if items is not None:
+        return [_json(item, depth + 1, left) for item in items]
     return attempt(_object, value, depth, left, otherwise=f"<{kind.__qualname__}>")
 
 
@@ -94,10 +110,10 @@ def _text(value: str) -> str:
 
 
 def _number(value: Any) -> int | float | str:
-    if isinstance(value, float):
-        number = float.__add__(value, 0.0)
+    if issubclass(type(value), float):
+        number = float.__float__(value)
         return number if math.isfinite(number) else str(number)
-    whole = int.__add__(value, 0)
+    whole = int.__int__(value)
     return whole if whole.bit_length() <= 1024 else f"<int of {whole.bit_length()} bits>"
 
 

@@ -8,6 +8,7 @@ object pulls from, to hear of the exceptions that the SDK raises while it parses
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from copy import copy
 from time import perf_counter
 from typing import Any
 
@@ -81,6 +82,12 @@ class _Tap(wrapt.ObjectProxy[Any]):
             self.__wrapped__.close()
         finally:
             self._self_closed()
+
+    def __copy__(self) -> Any:
+        return copy(self.__wrapped__)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__wrapped__.__reduce_ex__(protocol)
 
     async def aclose(self) -> None:
         try:

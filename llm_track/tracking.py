@@ -13,7 +13,7 @@ from llm_track._guard import guarded
 from llm_track.config import settings
 from llm_track.formats import Format
 from llm_track.homemade import HomemadeCall
-from llm_track.hooks import Hook, Unstarted
+from llm_track.hooks import Hook, Unstarted, named
 from llm_track.records import SpanKind
 from llm_track.settling import OpenStep
 from llm_track.snapshot import snapshot
@@ -159,16 +159,10 @@ def _is_lazy(function: Callable[..., Any]) -> bool:
 
 def _run(inner: Any, opened: stepping.Opener, gave: stepping.Closer) -> Any:
     if isinstance(inner, GeneratorType):
-        return _named(stepping.run_generator(inner, opened, gave), inner)
+        return named(stepping.run_generator(inner, opened, gave), inner)
     if isinstance(inner, AsyncGeneratorType):
-        return _named(stepping.run_async_generator(inner, opened, gave), inner)
-    return _named(stepping.run_coroutine(Unstarted(inner), opened, gave), inner)
-
-
-def _named(outer: Any, inner: Any) -> Any:
-    """Tasks and warnings show the name of what they run."""
-    outer.__name__, outer.__qualname__ = inner.__name__, inner.__qualname__
-    return outer
+        return named(stepping.run_async_generator(inner, opened, gave), inner)
+    return named(stepping.run_coroutine(Unstarted(inner), opened, gave), inner)
 
 
 def _open(

@@ -13,7 +13,7 @@ from llm_track import context, worker
 from llm_track._guard import guarded
 from llm_track.calls import Call
 from llm_track.config import settings
-from llm_track.hooks import Unstarted
+from llm_track.hooks import Unstarted, named
 from llm_track.providers import Invocation, Provider, Target
 from llm_track.streams import watch
 from llm_track.wire import Answer
@@ -45,7 +45,7 @@ def call_wrapper(provider: Provider, target: Target) -> Wrapper:
         finally:
             context.place(before)
         if isawaitable(result):
-            return _drive(call, Unstarted(result))
+            return named(_drive(call, Unstarted(result)), result)
         _observe(call, result)
         return result
 

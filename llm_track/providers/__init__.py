@@ -80,6 +80,9 @@ class Provider:
     """From a result that no witness saw: its JSON."""
     failure: Callable[[BaseException], Mapping[str, Any]]
     """From an exception of the SDK: what it says of ``http_status``, ``code``, ``request_id``, ``retries``, ``url``."""
+    beside: tuple[str, ...] = ()
+    """Modules that the SDK looks up in `sys.modules` without importing them, and that posthog imports.  They are imported
+    with the SDK, by the same thread: the worker's import of posthog would show them to the SDK half-initialised."""
     iterator: str | None = None
     """The attribute of the SDK's stream object that holds the iterator it pulls from."""
 

@@ -20,7 +20,9 @@ Endpoints = Mapping[str, tuple[Kind, Format]]
 """The end of a path -> what a POST to it is, and the format of its JSON."""
 
 
-def by_path(endpoints: Endpoints, names: Mapping[str, str], default_provider: str) -> Callable[[Invocation], Reading | None]:
+def by_path(
+    endpoints: Endpoints, names: Mapping[str, str], default_provider: str
+) -> Callable[[Invocation], Reading | None]:
     """Return a function that reads an invocation of ``client.request`` by the path and the method of its request."""
 
     def read(invocation: Invocation) -> Reading | None:

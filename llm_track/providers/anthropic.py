@@ -35,5 +35,6 @@ PROVIDER = Provider(
     answer=_stainless.answer,
     to_json=_stainless.to_json,
     failure=_stainless.failure,
+    beside=("httpx",),
     iterator="_iterator",
 )
