@@ -16,6 +16,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
+from llm_track.errors import ConfigurationError
+
 T = TypeVar("T")
 
 logger = logging.getLogger("llm_track")
@@ -77,11 +79,11 @@ def _report(doing: str, error: Exception) -> None:
     faults[kind] += 1
     if faults[kind] == 1:
         logger.warning(
-            "llm_track could not %s (%s at %s). The program's calls are unaffected; an event may lack details. "
+            "llm_track could not %s (%s %s). The program's calls are unaffected; an event may lack details. "
             "This is logged once and counted in llm_track.stats().",
             doing,
             type(error).__name__,
-            _where(error),
+            error if isinstance(error, ConfigurationError) else f"at {_where(error)}",
         )
         logger.debug("llm_track could not %s", doing, exc_info=error)
 

@@ -28,6 +28,12 @@ class Call(OpenStep):
         self.answer: Answer | None = None
         self.result: Any = None
 
+    def forget(self) -> None:
+        """Let go of the request and the answer."""
+        super().forget()
+        self.answer = self.result = self.witnessed = None
+        self.reading.body, self.reading.replacement = {}, None
+
     def finish(self, result: Any = None) -> None:
         """End the call with an answer; ``result`` is kept only if no HTTP response was seen."""
         self.result = result

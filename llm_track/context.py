@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from contextvars import ContextVar
 from threading import get_ident
 from types import FrameType
@@ -30,7 +31,7 @@ def new_id() -> str:
 class Node:
     """One open step of a trace: a span, a tool, an agent, or a model call while its SDK runs."""
 
-    __slots__ = ("_before", "_generator", "id", "identity", "kind", "parent", "trace_id")
+    __slots__ = ("_before", "_generator", "has_ended", "id", "identity", "kind", "parent", "trace_id")
 
     def __init__(self, kind: SpanKind, identity: Identity | None = None) -> None:
         parent = current()
@@ -39,6 +40,7 @@ class Node:
         self.parent: Node | None = parent
         self.trace_id: str = parent.trace_id if parent is not None else new_id()
         self.identity: Identity = identity or (parent.identity if parent is not None else NOBODY)
+        self.has_ended = False
         self._before: Node | None = None
         self._generator: _GeneratorBody | None = None
 
@@ -63,8 +65,21 @@ class Node:
             _current.set(self._before)
 
     def visible(self) -> bool:
-        """Tell whether code that runs now runs inside this node."""
+        """Tell whether code that runs now runs inside this node.
+
+        A task that was started while a model call ran keeps that call in its context for ever; once the call has ended,
+        what the task does is its own.  A span is different: work that it started stays its work.
+        """
+        if self.has_ended and self.kind == "generation":
+            return False
         return self._generator is None or not self._generator.paused()
+
+    def encloses(self) -> Iterator[Node]:
+        """Yield the nodes that were entered in this context, from this one outwards."""
+        node: Node | None = self
+        while node is not None:
+            yield node
+            node = node._before or node.parent
 
 
 def current() -> Node | None:
@@ -73,6 +88,12 @@ def current() -> Node | None:
     while node is not None and not node.visible():
         node = node.parent
     return node
+
+
+def entered() -> Iterator[Node]:
+    """Yield the nodes of this context, the innermost first, whether or not they enclose the code that runs now."""
+    node = _current.get()
+    return node.encloses() if node is not None else iter(())
 
 
 def place(node: Node | None) -> Node | None:

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from llm_track._guard import guarded
+from llm_track._guard import attempt, guarded
 from llm_track.calls import Call
 from llm_track.records import Failure, Outcome, Response
 from llm_track.settling import is_cancellation
@@ -15,14 +15,11 @@ from llm_track.settling import is_cancellation
 def failure_of(error: BaseException, said: Mapping[str, Any] | None = None) -> Failure:
     """Describe an exception; ``said`` is what the SDK's exception tells of the provider's answer."""
     said = said or {}
-    trace: str | None = None
-    with guarded("format a stack trace", background=True):
-        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return Failure(
-        message=_words(error),
+        message=attempt(str, error, otherwise="") or type(error).__name__,
         type=type(error).__name__,
         code=None if said.get("code") is None else str(said["code"]),
-        stack_trace=trace,
+        stack_trace=attempt(_stack_trace, error, otherwise=None),
         exception=error,
     )
 
@@ -31,8 +28,6 @@ def said_by(call: Call) -> dict[str, Any]:
     """Return what the exception of a call says of the provider's answer; nothing if there was none."""
     if call.error is not None:
         with guarded("read an exception", background=True):
-            if call.reading.on_failure is not None:
-                call.reading.on_failure(call.reading, call.error)
             return {key: value for key, value in call.provider.failure(call.error).items() if value is not None}
     return {}
 
@@ -62,8 +57,5 @@ def _raised(call: Call, response: Response | None) -> Outcome:
     return "broken" if begun and not told else "failed"
 
 
-def _words(error: BaseException) -> str:
-    words = ""
-    with guarded("read the text of an exception", background=True):
-        words = str(error)
-    return words or type(error).__name__
+def _stack_trace(error: BaseException) -> str | None:
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy, deepcopy
 from types import FunctionType
 from typing import Any
@@ -14,12 +15,14 @@ class BoundHook(wrapt.BoundFunctionWrapper[Any, Any]):
 
     def __new__(cls, *args: Any) -> Any:
         """`weakref.WeakMethod` makes a method anew from its function and its object: then it is looked up again."""
-        make: Any = super().__new__
-        return getattr(args[1], args[0].__name__) if len(args) == 2 else make(cls)
+        if len(args) == 2:
+            return getattr(args[1], args[0].__name__)
+        return super().__new__(cls)
 
     def __init__(self, *args: Any) -> None:
         if len(args) > 2:
-            super().__init__(*args)
+            initialise: Any = super().__init__
+            initialise(*args)
 
     def __repr__(self) -> str:
         return repr(self.__wrapped__)
@@ -71,12 +74,13 @@ def named(outer: Any, inner: Any) -> Any:
 
 
 class Unstarted:
-    """A coroutine that nobody awaits yet; it is closed quietly if nobody ever will."""
+    """A coroutine that nobody awaits yet; it is closed quietly if nobody ever will, and ``dropped`` is told."""
 
-    __slots__ = ("_awaitable",)
+    __slots__ = ("_awaitable", "_dropped")
 
-    def __init__(self, awaitable: Any) -> None:
+    def __init__(self, awaitable: Any, dropped: Callable[[], None] | None = None) -> None:
         self._awaitable = awaitable
+        self._dropped = dropped
 
     def take(self) -> Any:
         """Return the coroutine, to be awaited now."""
@@ -84,6 +88,10 @@ class Unstarted:
         return awaitable
 
     def __del__(self) -> None:
+        if self._awaitable is None:
+            return
         close = getattr(self._awaitable, "close", None)
         if close is not None:
             close()
+        if self._dropped is not None:
+            self._dropped()

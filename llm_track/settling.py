@@ -21,7 +21,7 @@ class OpenStep(Node):
 
     def __init__(self, kind: SpanKind, identity: Identity | None, settled: Callable[[Any], None]) -> None:
         super().__init__(kind, identity)
-        self.context: Context = copy_context()
+        self.context: Context | None = copy_context()
         self.error: BaseException | None = None
         self.outcome: Outcome = "completed"
         self.ended = 0.0
@@ -40,6 +40,7 @@ class OpenStep(Node):
         now = perf_counter()
         if open_steps.pop(id(self), None) is not self:
             return
+        self.has_ended = True
         self.ended = now
         self.ended_at = time()
         self.outcome = outcome
@@ -53,6 +54,14 @@ class OpenStep(Node):
     def stop(self) -> None:
         """End the step because nobody will ever end it."""
         self.settle("cancelled")
+
+    def forget(self) -> None:
+        """Let go of what the event was made of.
+
+        A context that was copied while the step was open keeps the step for as long as it lives, such as a connection
+        in a pool does; it must not keep the program's data with it.
+        """
+        self.context = self.error = None
 
 
 def is_cancellation(error: BaseException) -> bool:

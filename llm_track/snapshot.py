@@ -11,11 +11,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -135,7 +136,7 @@ def _object(value: Any, depth: int, left: list[int]) -> Any:
     if dataclasses.is_dataclass(kind):
         given = {item.name: getattr(value, item.name, None) for item in dataclasses.fields(kind)}
         return _json(given, depth + 1, left)
-    if issubclass(kind, Mapping):
+    if kind is MappingProxyType:
         return _json(dict(value), depth + 1, left)
     if callable(getattr(kind, "model_dump", None)):
         return _json(value.model_dump(exclude_unset=True, warnings=False), depth + 1, left)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from llm_track import context
@@ -30,18 +30,27 @@ class LLMSpan:
         self._name = name
         self._kind: SpanKind = kind
         self._given = given
-        self._step: SpanStep | None = None
-        self._before: context.Node | None = None
+        self._steps: list[SpanStep] = []
+        """The steps that are open: one, unless the same object is used at several places at a time."""
+        self._latest: SpanStep | None = None
+
+    def _step(self) -> SpanStep | None:
+        """The step that this context opened last; if it opened none, the one that was opened last anywhere."""
+        here = (node for node in context.entered() if node in self._steps)
+        found = next(here, None)
+        return found if isinstance(found, SpanStep) else self._steps[-1] if self._steps else None
 
     @property
     def id(self) -> str | None:
-        """The id of the open span: ``$ai_span_id`` of its event."""
-        return self._step.id if self._step is not None else None
+        """The id of the span, ``$ai_span_id`` of its event; ``None`` before it is opened."""
+        step = self._step() or self._latest
+        return step.id if step is not None else None
 
     @property
     def trace_id(self) -> str | None:
-        """The id of the trace that the open span belongs to."""
-        return self._step.trace_id if self._step is not None else None
+        """The id of the trace that the span belongs to; ``None`` before it is opened."""
+        step = self._step() or self._latest
+        return step.trace_id if step is not None else None
 
     def set(self, *, input: Any = None, output: Any = None, metadata: Mapping[str, Any] | None = None) -> None:
         """Add what is known by now: the step's input, its output, and metadata for this step alone.
@@ -51,37 +60,39 @@ class LLMSpan:
             metadata: properties of this step's event; names that begin with ``$ai_`` are ignored.
         """
         with _SET:
-            if self._step is not None:
-                self._step.input = self._step.input if input is None else snapshot(input)
-                self._step.output = self._step.output if output is None else snapshot(output)
-                self._step.own_metadata |= snapshot(dict(metadata or {}))
+            step = self._step()
+            if step is not None:
+                step.input = step.input if input is None else snapshot(input)
+                step.output = step.output if output is None else snapshot(output)
+                step.own_metadata |= snapshot(dict(metadata or {}))
 
-    def __enter__(self) -> LLMSpan:
+    def _open(self, frame: FrameType) -> LLMSpan:
         with _OPEN:
             if settings().enabled:
                 outer = context.current()
                 identity = inherit(outer.identity if outer is not None else context.NOBODY, **self._given)
                 step = SpanStep(self._name or "span", self._kind, identity)
-                step.belongs_to(sys._getframe(1))
+                step.belongs_to(frame)
                 step.enter()
-                self._step = step
+                self._steps.append(step)
+                self._latest = step
         return self
+
+    def __enter__(self) -> LLMSpan:
+        return self._open(sys._getframe(1))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with _CLOSE:
-            step = self._step
-            if step is None:
-                return
-            step.leave()
-            end(step, error)
+            step = self._step()
+            if step is not None:
+                self._steps.remove(step)
+                step.leave()
+                end(step, error)
 
     async def __aenter__(self) -> LLMSpan:
-        entered = self.__enter__()
-        if self._step is not None:
-            self._step.belongs_to(_awaiting_frame())
-        return entered
+        return self._open(sys._getframe(1))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -94,11 +105,6 @@ class LLMSpan:
             function,
             Tracking(name=self._name, kind=self._kind, given=self._given, captures_input=False, captures_output=False),
         )
-
-
-def _awaiting_frame() -> Any:
-    """The frame that awaits ``__aenter__``: two above this function."""
-    return sys._getframe(2)
 
 
 def llm_span(

@@ -47,6 +47,11 @@ class SpanStep(OpenStep):
         """Return what the step was given; arguments by their names."""
         return self.input.named() if isinstance(self.input, Arguments) else self.input
 
+    def forget(self) -> None:
+        """Let go of what the step was given and gave."""
+        super().forget()
+        self.input = self.output = None
+
     def record(self) -> Record:
         """Return what happened, on the worker."""
         return Span(

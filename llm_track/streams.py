@@ -28,14 +28,18 @@ def watch(call: Call, result: Any, response: Any, answer: Answer) -> None:
     tap._self_answer = answer
     tap._self_call = call
     tap._self_last_reference = _Dropped(call)
-    tap._self_inner = None
+    tap._self_inner = follow(call, result, tap._self_last_reference)
+    response.stream = tap
+
+
+def follow(call: Call, result: Any, last_reference: _Dropped | None) -> Any:
+    """Replace the iterator inside the SDK's stream object, if it is one; return the one that was there."""
     attribute = call.provider.iterator
     inner = getattr(result, attribute, None) if attribute is not None else None
     if inner is not None and attribute is not None:
-        tap._self_inner = inner
-        follow = _follow_async if hasattr(inner, "__anext__") else _follow
-        setattr(result, attribute, follow(inner, call, call.reading.hides, tap._self_last_reference))
-    response.stream = tap
+        following = _follow_async if hasattr(inner, "__anext__") else _follow
+        setattr(result, attribute, following(inner, call, call.reading.hides, last_reference))
+    return inner
 
 
 class _Dropped:
@@ -56,7 +60,7 @@ class _Tap(wrapt.ObjectProxy[Any]):
 
     _self_answer: Answer
     _self_call: Call
-    _self_last_reference: _Dropped
+    _self_last_reference: _Dropped | None
     _self_inner: Any
 
     def __iter__(self) -> Iterator[bytes]:
@@ -106,7 +110,9 @@ def _is_running(inner: Any) -> bool:
     return getattr(inner, "gi_running", False) or getattr(inner, "ag_running", False)
 
 
-def _follow(inner: Any, call: Call, hides: Callable[[Any], bool] | None, last_reference: _Dropped) -> Iterator[Any]:
+def _follow(
+    inner: Any, call: Call, hides: Callable[[Any], bool] | None, last_reference: _Dropped | None
+) -> Iterator[Any]:
     """Pass on what the SDK's iterator yields, and settle the call with its ending."""
     try:
         if hides is None:
@@ -125,7 +131,7 @@ def _follow(inner: Any, call: Call, hides: Callable[[Any], bool] | None, last_re
 
 
 async def _follow_async(
-    inner: Any, call: Call, hides: Callable[[Any], bool] | None, last_reference: _Dropped
+    inner: Any, call: Call, hides: Callable[[Any], bool] | None, last_reference: _Dropped | None
 ) -> AsyncIterator[Any]:
     """The same for an asynchronous iterator, which has no ``yield from``."""
     try:

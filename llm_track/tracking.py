@@ -137,16 +137,13 @@ def _wrapper(tracking: Tracking, function: Callable[..., Any]) -> Callable[..., 
             raise
         finally:
             context.place(before)
-        if isinstance(result, _LAZY):  # a plain function that hands out the work of another
-            return _run(result, lambda: node, gave)
+        if isinstance(result, CoroutineType) and inspect.getcoroutinestate(result) == inspect.CORO_CREATED:
+            return _awaited(result, node, gave)  # a plain function that hands out the work of another
         gave(node, result)
         end(node, None)
         return result
 
     return wrapper
-
-
-_LAZY = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
 
 def _is_lazy(function: Callable[..., Any]) -> bool:
@@ -165,12 +162,17 @@ def _run(inner: Any, opened: stepping.Opener, gave: stepping.Closer) -> Any:
     return named(stepping.run_coroutine(Unstarted(inner), opened, gave), inner)
 
 
+def _awaited(inner: Any, node: OpenStep, gave: stepping.Closer) -> Any:
+    unstarted = Unstarted(inner, dropped=lambda: end(node, None))
+    return named(stepping.run_coroutine(unstarted, lambda: node, gave), inner)
+
+
 def _open(
     tracking: Tracking, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> OpenStep | None:
-    if not settings().enabled:
-        return None
     with _OPEN:
+        if not settings().enabled:
+            return None
         outer = context.current()
         identity = inherit(outer.identity if outer is not None else context.NOBODY, **tracking.given)
         name = str(tracking.name or getattr(function, "__qualname__", type(function).__qualname__))

@@ -31,10 +31,14 @@ EXIT_SECONDS = 5.0
 class Finished(Protocol):
     """A span that has ended: it knows its context and how to describe itself."""
 
-    context: Context
+    context: Context | None
 
     def record(self) -> Record:
         """Return what happened."""
+        ...
+
+    def forget(self) -> None:
+        """Let go of what the event was made of."""
         ...
 
 
@@ -64,12 +68,22 @@ class _Worker:
             self.start()
 
     def start(self) -> None:
-        with self._starting, guarded("start the worker"):
-            if self._thread is None:
-                atexit.register(at_exit)
-                thread = threading.Thread(target=self._run, name="llm_track", daemon=True)
-                thread.start()
-                self._thread = thread
+        """Start the thread.
+
+        Never waits for the lock: while it is held, the garbage collector may run on this very thread and settle a
+        stream that was dropped, which leads here again.  Whoever holds the lock starts the thread.
+        """
+        if not self._starting.acquire(blocking=False):
+            return
+        try:
+            with guarded("start the worker"):
+                if self._thread is None:
+                    atexit.register(at_exit)
+                    thread = threading.Thread(target=self._run, name="llm_track", daemon=True)
+                    thread.start()
+                    self._thread = thread
+        finally:
+            self._starting.release()
 
     def _run(self) -> None:
         with guarded("prepare the delivery of events", background=True):
@@ -87,6 +101,7 @@ class _Worker:
             done = True
         if not done:
             self.counts["dropped_fault"] += 1
+        work.forget()
 
     def _deliver(self, work: Any) -> None:
         chosen = settings()
@@ -100,7 +115,7 @@ class _Worker:
         sink = self._sink()
         if sink is None:
             self.counts["dropped_no_key"] += 1
-        elif work.context.run(sink.emit, event):
+        elif (work.context or Context()).run(sink.emit, event):
             self.counts["admitted"] += 1
         else:
             self.counts["dropped_refused_by_client"] += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import isawaitable
+from time import perf_counter
 from typing import Any
 
 from llm_track import context, worker
@@ -14,8 +15,9 @@ from llm_track._guard import guarded
 from llm_track.calls import Call
 from llm_track.config import settings
 from llm_track.hooks import Unstarted, named
+from llm_track.placing import Steps
 from llm_track.providers import Invocation, Provider, Target
-from llm_track.streams import watch
+from llm_track.streams import follow, watch
 from llm_track.wire import Answer
 
 _READ = guarded("read what a call asks for")
@@ -34,22 +36,43 @@ def call_wrapper(provider: Provider, target: Target) -> Wrapper:
             call = _start(provider, target, instance, args, kwargs)
         if call is None:
             return wrapped(*args, **kwargs)
-        if call.reading.replacement is not None:
-            args, kwargs = call.reading.replacement
         before = context.place(call)
         try:
-            result = wrapped(*args, **kwargs)
+            result = _ask(call, wrapped, args, kwargs)
         except BaseException as error:
             call.fail(error)
             raise
         finally:
             context.place(before)
         if isawaitable(result):
-            return named(_drive(call, Unstarted(result)), result)
+            return named(_drive(call, Unstarted(result), lambda: wrapped(*args, **kwargs)), result)
         _observe(call, result)
         return result
 
     return wrapper
+
+
+def _ask(call: Call, wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call the SDK with the request that asks for usage, if there is one; without it or refused, as the program did."""
+    if call.reading.replacement is not None:
+        other_args, other_kwargs = call.reading.replacement
+        try:
+            return wrapped(*other_args, **other_kwargs)
+        except BaseException as error:
+            if not _withdrawn(call, error):
+                raise
+    return wrapped(*args, **kwargs)
+
+
+def _withdrawn(call: Call, error: BaseException) -> bool:
+    """Tell whether it was the replaced request that failed; then it is forgotten."""
+    reading = call.reading
+    with _READ:
+        if reading.replacement is not None and reading.withdraws is not None and reading.withdraws(reading, error):
+            reading.replacement = reading.hides = None
+            call.witnessed = None
+            return True
+    return False
 
 
 def _start(
@@ -62,11 +85,11 @@ def _start(
     return None if reading is None else Call(provider, reading, worker.put)
 
 
-async def _drive(call: Call, unstarted: Unstarted) -> Any:
+async def _drive(call: Call, unstarted: Unstarted, again: Callable[[], Any]) -> Any:
     """Await the SDK with the call as the current node."""
     before = context.place(call)
     try:
-        result = await unstarted.take()
+        result = await _answered(call, unstarted, again)
     except BaseException as error:
         call.fail(error)
         raise
@@ -74,6 +97,15 @@ async def _drive(call: Call, unstarted: Unstarted) -> Any:
         context.place(before)
     _observe(call, result)
     return result
+
+
+async def _answered(call: Call, unstarted: Unstarted, again: Callable[[], Any]) -> Any:
+    try:
+        return await unstarted.take()
+    except BaseException as error:
+        if not _withdrawn(call, error):
+            raise
+    return await again()
 
 
 def _observe(call: Call, result: Any) -> None:
@@ -95,8 +127,10 @@ def _settled_or_watched(call: Call, result: Any) -> bool:
     )
     call.answer = answer
     if response.is_stream_consumed or response.is_closed:
-        answer.content, answer.ended = response.content, True
+        answer.content, answer.ended, answer.times = response.content, True, [perf_counter()]
         call.finish()
+        if call.reading.hides is not None:
+            follow(call, result, None)
     else:
         answer.decode = _decoder(response)
         watch(call, result, response, answer)
@@ -112,13 +146,29 @@ def _decoder(response: Any) -> Callable[[bytes], bytes] | None:
 
 
 def witness_wrapper(provider: Provider) -> Wrapper:
-    """Return the wrapper of the method that an SDK calls with the HTTP response: it tells the call in progress."""
+    """Return the wrapper of the method that an SDK calls with the HTTP response: it tells the call in progress.
+
+    The answer is here by then; what the method runs, such as a validator of the program, is no part of the call.
+    """
 
     def wrapper(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = None
         with _WITNESS:
-            call = context.current()
-            if type(call) is Call and call.provider is provider:
+            node = context.current()
+            if isinstance(node, Call) and node.provider is provider:
+                call = node
                 call.witnessed = kwargs
-        return wrapped(*args, **kwargs)
+        if call is None:
+            return wrapped(*args, **kwargs)
+        before = context.place(call.parent)
+        try:
+            result = wrapped(*args, **kwargs)
+        finally:
+            context.place(before)
+        return named(_beside(call, result), result) if isawaitable(result) else result
 
     return wrapper
+
+
+async def _beside(call: Call, awaitable: Any) -> Any:
+    return await Steps(awaitable.__await__(), call.parent)

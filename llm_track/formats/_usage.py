@@ -37,6 +37,21 @@ def _usage(usage: JSON, asked: str, answered: str) -> Usage:
         audio_output_tokens=count(answered_details.get("audio_tokens")),
         image_input_tokens=count(asked_details.get("image_tokens")),
         image_output_tokens=count(answered_details.get("image_tokens")),
-        cost=amount(usage.get("cost")),  # OpenRouter and others report what they charged
+        cost=_cost(usage),
         raw=dict(usage) or None,
     )
+
+
+_TICKS_IN_A_DOLLAR = 10**10
+
+
+def _cost(usage: JSON) -> float | None:
+    """What the call cost in all, where a provider says so: OpenRouter in dollars, xAI in ticks.
+
+    With a key of the user's own, OpenRouter's cost is only its fee; the provider behind it charges the rest.
+    """
+    fee, ticks = amount(usage.get("cost")), amount(usage.get("cost_in_usd_ticks"))
+    if usage.get("is_byok") is True:
+        rest = amount(obj(usage.get("cost_details")).get("upstream_inference_cost"))
+        return None if fee is None or rest is None else fee + rest
+    return ticks / _TICKS_IN_A_DOLLAR if fee is None and ticks is not None else fee

@@ -46,8 +46,8 @@ class Reading:
     """The arguments to call the SDK with instead, when usage has to be asked for."""
     hides: Callable[[Any], bool] | None = None
     """Tells the chunks of a stream that the program did not ask for and must not see."""
-    on_failure: Callable[[Reading, BaseException], None] | None = None
-    """Learns from a call that raised; called on the worker."""
+    withdraws: Callable[[Reading, BaseException], bool] | None = None
+    """Tells from an exception that it was the replacement that failed, not the program's own request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ class Provider:
     failure: Callable[[BaseException], Mapping[str, Any]]
     """From an exception of the SDK: what it says of ``http_status``, ``code``, ``request_id``, ``retries``, ``url``."""
     beside: tuple[str, ...] = ()
-    """Modules that the SDK looks up in `sys.modules` without importing them, and that posthog imports.  They are imported
-    with the SDK, by the same thread: the worker's import of posthog would show them to the SDK half-initialised."""
+    """Modules that the SDK looks up in `sys.modules` without importing them, and that posthog imports.  They are
+    imported with the SDK, by its thread: the worker's import of posthog would show them to the SDK half-initialised."""
     iterator: str | None = None
     """The attribute of the SDK's stream object that holds the iterator it pulls from."""
 

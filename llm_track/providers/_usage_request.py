@@ -23,7 +23,9 @@ def ask(reading: Reading, invocation: Invocation) -> None:
     """Have the SDK called with ``include_usage``, if the request does not say so itself and the endpoint allows it."""
     options = options_of(invocation)
     wanted = reading.body.get(_OPTION)
-    if (isinstance(wanted, dict) and "include_usage" in wanted) or not _may_ask(reading, options, invocation.instance):
+    if isinstance(wanted, dict) and "include_usage" in wanted:
+        return
+    if not _knows_chunks(invocation) or not _may_ask(reading, options, invocation.instance):
         return
     sent = {**options.json_data, _OPTION: {**(wanted if isinstance(wanted, dict) else {}), "include_usage": True}}
     copied = options.model_copy(update={"json_data": sent})
@@ -34,13 +36,15 @@ def ask(reading: Reading, invocation: Invocation) -> None:
         args = (invocation.args[0], copied, *invocation.args[2:])
     reading.replacement = (args, kwargs)
     reading.hides = hide_usage
-    reading.on_failure = learn
+    reading.withdraws = withdraws
 
 
-def learn(reading: Reading, error: BaseException) -> None:
-    """Note that an endpoint rejected the option, so that it is not asked again."""
-    if getattr(error, "status_code", None) == 400 and _OPTION in str(error):
+def withdraws(reading: Reading, error: BaseException) -> bool:
+    """Tell whether an endpoint rejected the option; it is not asked again."""
+    refused = getattr(error, "status_code", None) == 400 and _OPTION in str(error)
+    if refused:
         _refused.add(str(reading.base_url))
+    return refused
 
 
 def hide_usage(chunk: Any) -> bool:
@@ -51,6 +55,12 @@ def hide_usage(chunk: Any) -> bool:
     if said is not None:
         said.discard("usage")
     return False
+
+
+def _knows_chunks(invocation: Invocation) -> bool:
+    """Tell whether chunks will be objects of the SDK's own class, whose extra one can be recognised and hidden."""
+    cast_to = invocation.kwargs.get("cast_to", invocation.args[0] if invocation.args else None)
+    return hasattr(cast_to, "model_fields")
 
 
 def _may_ask(reading: Reading, options: Any, client: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import anthropic
 import openai
@@ -22,6 +23,12 @@ class Clients:
     def openai(self, url: str, **options: Any) -> Any:
         """Return a client of OpenAI."""
         return self._client(openai, "OpenAI", base_url=url, **options)
+
+    def openai_itself(self, url: str, **options: Any) -> Any:
+        """Return a client of api.openai.com, whose requests are led to the server at a URL all the same."""
+        there = urlsplit(url)
+        client = self._client(openai, "OpenAI", base_url=f"https://api.openai.com{there.path}", **options)
+        return client.with_options(http_client=self._rerouted(there.port))
 
     def azure(self, url: str, api_version: str = "2024-06-01", **options: Any) -> Any:
         """Return a client of OpenAI on Azure; the URL is that of the Azure resource."""
@@ -45,6 +52,17 @@ class Clients:
         shared: dict[str, Any] = {"api_key": "x", "max_retries": 0, "timeout": 20.0}
         given = {key: value for key, value in (shared | options).items() if value is not None}
         return getattr(sdk, self.mode.prefix + name)(http_client=self._connections(sdk), **given)
+
+    def _rerouted(self, port: int | None) -> Any:
+        def reroute(request: Any) -> None:
+            request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=port)
+
+        async def reroute_async(request: Any) -> None:
+            reroute(request)
+
+        kind = openai.DefaultAsyncHttpxClient if self.mode.prefix else openai.DefaultHttpxClient
+        hook = reroute_async if self.mode.prefix else reroute
+        return self._http.setdefault(port, kind(trust_env=False, event_hooks={"request": [hook]}))
 
     def _connections(self, sdk: Any) -> Any:
         if sdk not in self._http:

@@ -34,6 +34,8 @@ class Api:
     format: Format
     helpers: str
     """Where the SDK keeps ``parse`` and ``stream``, in the order in which it is looked for."""
+    client: str = ""
+    """The method of `Clients` that makes a client, if it is not called as the SDK."""
 
     def answer(self, streamed: bool) -> dict[str, Any]:
         """Return the answer of the case; without the ids of HTTP, and to be changed at will."""
@@ -67,6 +69,17 @@ APIS = {
             root="/v1",
             case="openai_chat_plain",
             stream_case="openai_chat_stream_no_usage",
+            format=chat_completions,
+            helpers="chat.completions beta.chat.completions",
+        ),
+        Api(
+            name="chat_with_usage",
+            sdk="openai",
+            client="openai_itself",
+            path="chat.completions",
+            root="/v1",
+            case="openai_chat_plain",
+            stream_case="openai_chat_stream_usage",
             format=chat_completions,
             helpers="chat.completions beta.chat.completions",
         ),
@@ -117,7 +130,7 @@ class Scene:
 
     def client_at(self, url: str, **options: Any) -> Any:
         """Return a client of an address."""
-        return getattr(self.clients, self.api.sdk)(url + self.api.root, **options)
+        return getattr(self.clients, self.api.client or self.api.sdk)(url + self.api.root, **options)
 
     def find(self, client: Any, *paths: str) -> Any:
         """Return the first of these methods that the SDK has."""
@@ -131,11 +144,12 @@ class Scene:
         client = client or self.client([self.api.answer(streamed)])
         return await self.mode.call(self.find(client, f"{self.api.path}.{form}"), **self.api.arguments(streamed))
 
-    async def ask_held(self) -> Any:
+    async def ask_held(self, *, gzip: bool = False, **options: Any) -> Any:
         """Ask for a stream whose end does not come."""
         answer = self.api.answer(True)
         words_begin = next(n for n, event in enumerate(answer["events"]) if "Lis" in json.dumps(event))
-        return await self.ask(self.client([answer | {"hold_after": words_begin + 1}]), streamed=True)
+        held = answer | {"hold_after": words_begin + 1, "gzip": gzip}
+        return await self.ask(self.client([held], **options), streamed=True)
 
     def helper(self, client: Any, name: str) -> Any:
         """Return a helper of the SDK, called without ``stream``."""
@@ -160,7 +174,7 @@ class Form:
     outcome: Outcome = "completed"
     streamed: bool = False
     status: int = 200
-    only: tuple[str, ...] = field(default=("chat", "responses", "messages"))
+    only: tuple[str, ...] = field(default=("chat", "chat_with_usage", "responses", "messages"))
     asynchronous: bool = False
     """Whether only an asynchronous client can do it."""
 
@@ -269,6 +283,44 @@ async def stream_closed_unread(scene: Scene) -> None:
     await scene.mode.call((await scene.ask_held()).close)
 
 
+@form(streamed=True, outcome="closed_early")
+async def stream_left_by_exception(scene: Scene) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with scene.mode.within(await scene.ask_held()) as stream:
+            await scene.mode.first(stream)
+            raise ZeroDivisionError
+
+
+@form(streamed=True)
+async def stream_bytes_read(scene: Scene) -> None:
+    response = (await scene.ask(streamed=True)).response
+    await scene.mode.items(response.aiter_bytes() if scene.mode.prefix else response.iter_bytes())
+
+
+@form(streamed=True, outcome="broken")
+async def stream_timed_out(scene: Scene) -> None:
+    stream = await scene.ask_held(timeout=0.2)
+    with pytest.raises(Exception, match=r"timed out|^$"):
+        await scene.mode.items(stream)
+
+
+@form(streamed=True)
+async def stream_compressed(scene: Scene) -> None:
+    await scene.mode.items(await scene.ask(scene.client([scene.api.answer(True) | {"gzip": True}]), streamed=True))
+
+
+@form(streamed=True, outcome="closed_early")
+async def stream_compressed_closed_early(scene: Scene) -> None:
+    stream = await scene.ask_held(gzip=True)
+    await scene.mode.first(stream)
+    await scene.mode.call(stream.close)
+
+
+@form()
+async def compressed(scene: Scene) -> None:
+    await scene.ask(scene.client([scene.api.answer(False) | {"gzip": True}]))
+
+
 @form(streamed=True, outcome="broken")
 async def stream_broken(scene: Scene) -> None:
     answer = scene.api.answer(True)
@@ -282,6 +334,21 @@ async def manager_read(scene: Scene) -> None:
     client = scene.client([scene.api.answer(True)])
     async with scene.mode.within(scene.helper(client, "stream")()) as stream:
         await scene.mode.items(stream)
+
+
+@form(streamed=True)
+async def manager_until_done(scene: Scene) -> None:
+    client = scene.client([scene.api.answer(True)])
+    async with scene.mode.within(scene.helper(client, "stream")()) as stream:
+        await scene.mode.call(stream.until_done)
+
+
+@form(streamed=True)
+async def manager_final(scene: Scene) -> None:
+    client = scene.client([scene.api.answer(True)])
+    async with scene.mode.within(scene.helper(client, "stream")()) as stream:
+        names = ("get_final_completion", "get_final_response", "get_final_message")
+        await scene.mode.call(scene.find(stream, *names))
 
 
 @form(streamed=True, outcome="closed_early")
@@ -333,6 +400,21 @@ async def streaming_response_parsed(scene: Scene) -> None:
 async def streaming_response_lines(scene: Scene) -> None:
     async with scene.streaming_response(False) as response:
         await scene.mode.items(response.iter_lines())
+
+
+def reading_form(name: str) -> Body:
+    """Return a form that reads a streaming response by one of its methods."""
+
+    async def body(scene: Scene) -> None:
+        async with scene.streaming_response(False) as response:
+            read = scene.find(response, name)
+            await (scene.mode.items(read()) if name.startswith("iter_") else scene.mode.call(read))
+
+    return body
+
+
+for _name in ("iter_bytes", "iter_text", "read", "json", "text"):
+    FORMS[f"streaming_response_{_name}"] = Form(reading_form(_name))
 
 
 @form(outcome="never_read")

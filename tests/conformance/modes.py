@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from inspect import isawaitable
 from typing import Any
 
+import llm_track
+
 
 class SyncMode:
     """Plain calls."""
@@ -93,10 +95,12 @@ class AsyncMode:
             yield entered
 
     async def collect_garbage(self) -> None:
-        """Have dropped objects die now; the loop closes their generators in steps of its own."""
-        for _ in range(5):
+        """Have dropped objects die now; the loop closes their generators in steps, and each frees the next."""
+        for _ in range(20):
             gc.collect()
-            await asyncio.sleep(0.001)
+            if not llm_track.stats()["open_steps"]:
+                return
+            await asyncio.sleep(0.005)
 
 
 Mode = SyncMode | AsyncMode

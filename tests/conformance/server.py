@@ -6,7 +6,7 @@
 
 An answer is a JSON object.  Its body is one of ``json``, ``events`` (server-sent events), ``aws_events`` (Amazon's event
 stream) or ``base64``.  Around it: ``status``, ``headers``, ``named`` (an ``event:`` line per event), ``done`` (``[DONE]`` at
-the end), ``delay`` (seconds before the answer), ``hold_after`` and ``cut_after`` (after that many events the stream waits
+the end), ``gzip`` (compressed), ``delay`` (seconds before the answer), ``hold_after`` and ``cut_after`` (after that many events the stream waits
 for the end of the test, or breaks off).
 """
 
@@ -16,6 +16,7 @@ import base64
 import json
 import struct
 import threading
+import zlib
 from binascii import crc32
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -91,6 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
         if "delay" in answer:
             run.over.wait(answer["delay"])
         pieces, content_type = encoded(answer)
+        if answer.get("gzip"):
+            pieces = compressed(pieces)
         if content_type.startswith(("text/event-stream", "application/vnd.amazon")):
             self._head(answer, content_type, {"transfer-encoding": "chunked"})
             self._stream(run, answer, pieces)
@@ -102,7 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self, answer: dict[str, Any], content_type: str, framing: dict[str, str]) -> None:
         self.send_response(answer.get("status", 200))
-        for name, value in {"content-type": content_type, **answer.get("headers", {}), **framing}.items():
+        encoding = {"content-encoding": "gzip"} if answer.get("gzip") else {}
+        given = {"content-type": content_type, **encoding, **answer.get("headers", {}), **framing}
+        for name, value in given.items():
             self.send_header(name, value)
         self.end_headers()
 
@@ -128,6 +133,13 @@ def encoded(answer: dict[str, Any]) -> tuple[list[bytes], str]:
     if "base64" in answer:
         return [base64.b64decode(answer["base64"])], "application/octet-stream"
     return [json.dumps(answer["json"]).encode()], "application/json"
+
+
+def compressed(pieces: list[bytes]) -> list[bytes]:
+    """Compress a body so that each of its pieces can be read when it arrives."""
+    packer = zlib.compressobj(wbits=31)
+    packed = [packer.compress(piece) + packer.flush(zlib.Z_SYNC_FLUSH) for piece in pieces]
+    return [*packed[:-1], packed[-1] + packer.flush()]
 
 
 def _server_sent(event: dict[str, Any], named: bool) -> bytes:

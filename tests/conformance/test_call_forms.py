@@ -39,6 +39,7 @@ def run_form(form: Form, scene: Scene) -> Events | None:
     """Return the events of a form, or ``None`` where the SDK's version lacks the method."""
     with capture_events() as events:
         try:
+            scene.find(scene.client_at(scene.server.play([]).url), scene.api.path)
             scene.mode.run(form.body(scene))
         except AbsentError:
             assert int(version(scene.api.sdk).partition(".")[0]) < NEWEST[scene.api.sdk]
@@ -131,6 +132,17 @@ NESTED = {
     ask_in_tool_of_generation: ["$ai_generation", "$ai_span", "$ai_generation"],
 }
 """Where a model is asked -> the events, from the innermost outwards."""
+
+
+@pytest.mark.parametrize("form_name", ["stream_read", "stream_as_context_manager", "manager_read"])
+def test_usage_that_was_asked_for_is_counted_and_not_shown(form_name: str, clients: Clients, server: CaseServer) -> None:
+    """Where OpenAI sends usage only on request, the event has it although the program did not ask."""
+    scene = Scene(APIS["chat_with_usage"], clients, server)
+    (event,) = run_form(FORMS[form_name], scene) or ()
+    assert scene.run is not None
+    assert scene.run.requests[0]["body"]["stream_options"] == {"include_usage": True}
+    names = ("$ai_input_tokens", "$ai_output_tokens", "$ai_total_tokens", "$ai_cache_read_input_tokens")
+    assert [event.properties[name] for name in names] == [14, 3, 17, 8]
 
 
 @pytest.mark.parametrize("body", NESTED)

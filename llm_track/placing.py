@@ -1,0 +1,46 @@
+"""Running something one step at a time, each step with a node in place.
+
+Whatever is thrown in, a `GeneratorExit` included, is thrown on into the body, outside of any handler, so that the body
+raises as it would alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from llm_track import context
+
+
+def step(inner: Any, node: context.Node | None, value: Any, thrown: BaseException | None) -> Any:
+    """Take one step of a generator, or of what a coroutine awaits."""
+    before = context.place(node)
+    try:
+        return inner.send(value) if thrown is None else inner.throw(thrown)
+    finally:
+        thrown = None  # else the exception would hold this frame, and this frame the exception
+        context.place(before)
+
+
+class Steps:
+    """Something to await, one step at a time inside a node."""
+
+    __slots__ = ("_inner", "_node")
+
+    def __init__(self, inner: Any, node: context.Node | None) -> None:
+        self._inner = inner
+        self._node = node
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        value, thrown = None, None
+        while True:
+            try:
+                item = step(self._inner, self._node, value, thrown)
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                thrown = None
+            try:
+                value = yield item
+            except BaseException as error:  # noqa: BLE001  it goes on, into the body, at the next step
+                thrown, value = error, None
