@@ -28,6 +28,11 @@ class Call(OpenStep):
         self.answer: Answer | None = None
         self.result: Any = None
 
+    @property
+    def owns_calls(self) -> bool:  # type: ignore[override]  # a constant in every other kind of node
+        """Whether the SDK asks models through other SDKs."""
+        return self.provider.layers
+
     def forget(self) -> None:
         """Let go of the request and the answer."""
         super().forget()

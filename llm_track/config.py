@@ -118,9 +118,9 @@ def _resolved(given: dict[str, Any]) -> Settings:
         return next((value for variable in variables if (value := os.environ.get(variable, "").strip())), default)
 
     return Settings(
-        api_key=pick("api_key", "POSTHOG_API_KEY", "POSTHOG_PROJECT_API_KEY"),
-        host=pick("host", "POSTHOG_API_URL", "POSTHOG_HOST"),
-        client=given.get("client"),
+        api_key=_words("api_key", pick("api_key", "POSTHOG_API_KEY", "POSTHOG_PROJECT_API_KEY")),
+        host=_address(_words("host", pick("host", "POSTHOG_API_URL", "POSTHOG_HOST"))),
+        client=_client(given.get("client")),
         content=_choice("content", pick("content", "LLM_TRACK_CONTENT", default="full"), ("full", "metadata")),
         processors=given.get("processors", ()),
         sample_rate=_share(pick("sample_rate", "LLM_TRACK_SAMPLE_RATE", default=1.0)),
@@ -129,6 +129,28 @@ def _resolved(given: dict[str, Any]) -> Settings:
         exceptions=_flag("exceptions", pick("exceptions", "LLM_TRACK_EXCEPTIONS", default=False)),
         follow_threads=_flag("follow_threads", pick("follow_threads", "LLM_TRACK_FOLLOW_THREADS", default=True)),
     )
+
+
+def _words(name: str, value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ConfigurationError(f"{name} is a {type(value).__name__}; it must be a string.")
+    return value
+
+
+def _address(host: str | None) -> str | None:
+    """A host without a scheme is the commonest slip, and the client could deliver nothing to it."""
+    if host is None or "://" in host:
+        return host
+    return f"{'http' if host.startswith(('localhost', '127.')) else 'https'}://{host}"
+
+
+def _client(client: Any) -> Any:
+    usable = not isinstance(client, type) and callable(getattr(client, "capture", None))
+    if client is not None and not (usable and callable(getattr(client, "flush", None))):
+        raise ConfigurationError(
+            f"client is {client!r}; it must be an instance of posthog.Posthog, such as posthog.Posthog('phc_...')."
+        )
+    return client
 
 
 def _callables(processors: Any) -> tuple[Processor, ...]:

@@ -33,6 +33,9 @@ class Node:
 
     __slots__ = ("_before", "_generator", "has_ended", "id", "identity", "kind", "parent", "trace_id")
 
+    owns_calls = False
+    """Whether model calls made inside are part of this one."""
+
     def __init__(self, kind: SpanKind, identity: Identity | None = None) -> None:
         parent = current()
         self.kind: SpanKind = kind
@@ -103,14 +106,26 @@ def place(node: Node | None) -> Node | None:
     return before
 
 
+def restore(node: Node, before: Node | None) -> None:
+    """Set the node before again, unless this runs in another context than the one where ``node`` was set."""
+    if _current.get() is node:
+        _current.set(before)
+
+
 def owner() -> Node | None:
     """Return the model call that a call made now is part of, or ``None``.
 
-    A model call belongs to the nearest enclosing model call unless a span or a tool lies between: a client library on
-    top of another is one generation, a tool that asks a model is its own.
+    A model call belongs to the nearest enclosing one that asks models through other clients, unless a span or a tool
+    lies between: a client library on top of another is one generation, a tool that asks a model is its own.  A client
+    that talks to its provider itself owns nothing: what runs inside its calls is a validator, a hook or a middleware of
+    the program.
     """
     node = current()
-    return node if node is not None and node.kind == "generation" else None
+    while node is not None and node.kind == "generation":
+        if node.owns_calls:
+            return node
+        node = node.parent
+    return None
 
 
 class _GeneratorBody:
@@ -146,7 +161,10 @@ def _is_generator_body(frame: FrameType) -> bool:
 
 
 def _runner() -> tuple[int, Any]:
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None or asyncio._get_running_loop() is None:
-        return get_ident(), None
-    return get_ident(), asyncio.current_task()
+    """The thread and, where there is one, the task; neither asyncio nor trio is imported for it."""
+    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        return get_ident(), asyncio.current_task()
+    if trio is not None and trio.lowlevel.in_trio_task():
+        return get_ident(), trio.lowlevel.current_task()
+    return get_ident(), None

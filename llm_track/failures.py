@@ -41,6 +41,8 @@ def ending(call: Call, response: Response | None, said: Mapping[str, Any]) -> tu
     if response is not None and response.error is not None:
         kind = response.error_type or "error"
         return "failed", Failure(message=response.error, type=kind, code=response.error_type)
+    if call.answer is not None and call.answer.ended and response is None and call.reading.format is not None:
+        return "broken", Failure(message="the answer is no JSON that the API documents", type="UnreadableAnswer")
     if response is None or call.answer is None or not call.answer.is_stream():
         return call.outcome, None
     if call.outcome == "completed" and not response.complete:
@@ -49,10 +51,10 @@ def ending(call: Call, response: Response | None, said: Mapping[str, Any]) -> tu
 
 
 def _raised(call: Call, response: Response | None) -> Outcome:
-    """An exception after the answer had begun is a broken stream, unless the provider itself sent the error."""
+    """An exception amid a stream means that it is broken, unless the provider itself sent the error."""
     if call.error is not None and is_cancellation(call.error):
         return "cancelled"
-    begun = call.answer is not None
+    begun = call.answer is not None and (call.answer.is_stream() or not call.answer.ended)
     told = response is not None and response.error is not None
     return "broken" if begun and not told else "failed"
 

@@ -17,6 +17,8 @@ class HomemadeCall(SpanStep):
 
     __slots__ = ("format", "model", "provider")
 
+    owns_calls = True
+
     def __init__(
         self, name: str, identity: Identity, provider: str | None, model: str | None, wire_format: Format | None
     ) -> None:
@@ -35,6 +37,7 @@ class HomemadeCall(SpanStep):
             request=replace(request, model=request.model or self.model, stream=isinstance(self.output, list)),
             response=response,
             http_status=200 if self.error is None else 0,
+            base_url="",
             **self.shared(),
         )
 

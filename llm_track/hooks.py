@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy, deepcopy
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 import wrapt
@@ -16,7 +16,9 @@ class BoundHook(wrapt.BoundFunctionWrapper[Any, Any]):
     def __new__(cls, *args: Any) -> Any:
         """`weakref.WeakMethod` makes a method anew from its function and its object: then it is looked up again."""
         if len(args) == 2:
-            return getattr(args[1], args[0].__name__)
+            function, home = args
+            found = getattr(home, function.__name__, None)
+            return found if getattr(found, "__func__", None) is function else MethodType(function, home)
         return super().__new__(cls)
 
     def __init__(self, *args: Any) -> None:

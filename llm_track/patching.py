@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import wrapt
 
@@ -23,6 +24,8 @@ _wanted: set[str] = set()
 """The providers that are to be hooked now or when they are imported."""
 _waiting: set[str] = set()
 """The providers whose import triggers the hooks; wrapt cannot forget a trigger, so each is set once."""
+_chosen: WeakSet[Any] = WeakSet()
+"""The client objects that are tracked although their provider is not; a copy that one makes of itself is added."""
 _undo: dict[str, list[Callable[[], None]]] = {}
 """How to take the hooks of a provider off again."""
 
@@ -47,11 +50,13 @@ def autopatch(*names: str) -> dict[str, str]:
             known = ", ".join(sorted(providers.KNOWN))
             raise ConfigurationError(f"llm_track knows no provider {name!r}; it knows {known}.")
         _wanted.add(name)
+        if name in sys.modules:
+            _wait_for(name)
         if name not in _waiting:
             _waiting.add(name)
             wrapt.register_post_import_hook(_hook(name), name)
         elif name in sys.modules:
-            _hook(name)(sys.modules[name])
+            _hook_now(name, sys.modules[name])
     threads.follow()
     return {name: "hooked" if name in _undo else "hooked when imported" for name in names or tuple(providers.KNOWN)}
 
@@ -60,6 +65,7 @@ def unpatch(*names: str) -> None:
     """Take the hooks off again; every method is the very object that it was before."""
     for name in names or tuple(providers.KNOWN):
         _wanted.discard(name)
+        _chosen.clear()
         for undo in reversed(_undo.pop(name, [])):
             undo()
     if not _wanted:
@@ -82,11 +88,11 @@ def instrument(client: T) -> T:
         module = sys.modules.get(name)
         if module is None:
             continue
-        provider = providers.load(name)
-        for target in provider.targets:
+        for target in providers.load(name).targets:
             owner = getattr(module, target.path.partition(".")[0], None)
             if isinstance(owner, type) and isinstance(client, owner):
-                _hook_object(client, provider, target)
+                _hook_now(name, module)
+                _chosen.add(client)
                 return client
     raise ConfigurationError(
         f"llm_track knows no client of type {type(client).__module__}.{type(client).__qualname__}; it is not tracked. "
@@ -94,36 +100,45 @@ def instrument(client: T) -> T:
     )
 
 
-def _hook_object(client: Any, provider: Provider, target: Target) -> None:
-    method = target.path.rpartition(".")[2]
-    if isinstance(vars(client).get(method), Hook):
-        return
-    setattr(client, method, Hook(getattr(client, method), call_wrapper(provider, target)))
-    if target.witness is not None and hasattr(client, target.witness):
-        setattr(client, target.witness, Hook(getattr(client, target.witness), witness_wrapper(provider)))
-    for copies in ("copy", "with_options"):
-        if hasattr(client, copies):
-            setattr(client, copies, Hook(getattr(client, copies), _instrumented))
-
-
-def _instrumented(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return instrument(wrapped(*args, **kwargs))
+def _wait_for(name: str) -> None:
+    """Wait for a thread that is importing the SDK right now: half of it has nothing to hook."""
+    with guarded(f"wait for the import of {name}"):
+        if getattr(getattr(sys.modules[name], "__spec__", None), "_initializing", False):
+            importlib.import_module(name)
 
 
 def _hook(name: str) -> Callable[[Any], None]:
     def hook(module: Any) -> None:
-        """Guarded: what is raised here would come out of the program's own ``import``."""
-        with guarded(f"hook {name}"):
-            if name in _wanted and name not in _undo:
-                undo = _undo[name] = []
-                provider = providers.load(name)
-                for target in provider.targets:
-                    _wrap_target(provider, target, module, undo)
-                for other in provider.beside:
-                    if importlib.util.find_spec(other) is not None:
-                        importlib.import_module(other)
+        if name in _wanted:
+            _hook_now(name, module)
 
     return hook
+
+
+def _hook_now(name: str, module: Any) -> None:
+    """Hook what is not hooked yet.  Guarded: what is raised here would come out of the program's own ``import``."""
+    with guarded(f"hook {name}"):
+        undo: list[Callable[[], None]] = []
+        provider = providers.load(name)
+        for target in provider.targets:
+            _wrap_target(provider, target, module, undo)
+        if undo:
+            _undo.setdefault(name, []).extend(undo)
+        for other in provider.beside:
+            if importlib.util.find_spec(other) is not None:
+                importlib.import_module(other)
+
+
+def _wanted_of(provider: Provider) -> Callable[[Any], bool]:
+    return lambda client: provider.name in _wanted or client in _chosen
+
+
+def _copied(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a tracked client makes of itself is tracked too."""
+    made = wrapped(*args, **kwargs)
+    if instance in _chosen:
+        _chosen.add(made)
+    return made
 
 
 def _wrap_target(provider: Provider, target: Target, module: Any, undo: list[Callable[[], None]]) -> None:
@@ -133,17 +148,21 @@ def _wrap_target(provider: Provider, target: Target, module: Any, undo: list[Cal
         if not target.optional:
             _log_missing(provider, target)
         return
-    _wrap(owner, method, call_wrapper(provider, target), undo)
+    _wrap(owner, method, call_wrapper(provider, target, _wanted_of(provider)), undo)
+    for copies in provider.copies:
+        if hasattr(owner, copies):
+            _wrap(owner, copies, _copied, undo)
     if target.witness is not None and hasattr(owner, target.witness):
         _wrap(owner, target.witness, witness_wrapper(provider), undo)
 
 
 def _wrap(owner: type, method: str, wrapper: Any, undo: list[Callable[[], None]]) -> None:
     """Hook a method on the class that was named, even if it is inherited: nobody else's subclass changes."""
-    if isinstance(getattr(owner, method), Hook):
+    present = _inherited(owner, method)
+    if isinstance(present, Hook):
         return
     own = vars(owner).get(method)
-    hook = Hook(own if own is not None else _inherited(owner, method), wrapper)
+    hook = Hook(present, wrapper)
     setattr(owner, method, hook)
 
     def restore() -> None:

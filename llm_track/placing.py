@@ -32,14 +32,17 @@ class Steps:
         self._node = node
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        value, thrown = None, None
+        """Take the steps here, not through `step`: each call would be one more line in the program's tracebacks."""
+        inner, value, thrown = self._inner, None, None
         while True:
+            before = context.place(self._node)
             try:
-                item = step(self._inner, self._node, value, thrown)
+                item = inner.send(value) if thrown is None else inner.throw(thrown)
             except StopIteration as stop:
                 return stop.value
             finally:
                 thrown = None
+                context.place(before)
             try:
                 value = yield item
             except BaseException as error:  # noqa: BLE001  it goes on, into the body, at the next step

@@ -49,10 +49,13 @@ def run(chain: Iterable[Processor], event: Event) -> Event | None:
     for processor in chain:
         results: list[Any] = []
         with guarded(f"run the processor {getattr(processor, '__name__', type(processor).__name__)}", background=True):
-            results.append(processor(event))
+            result = processor(event)
+            if not isinstance(result, Event | None):
+                raise TypeError(f"it returned a {type(result).__name__}, not an Event or None")
+            results.append(result)
         if results == [None]:
             return None
-        event = results[0] if results and isinstance(results[0], Event) else withhold_content(event)
+        event = results[0] if results else withhold_content(event)
     return event
 
 

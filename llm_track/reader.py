@@ -13,7 +13,7 @@ from llm_track.calls import Call
 from llm_track.failures import ending, said_by
 from llm_track.formats import Format
 from llm_track.masking import safe_url
-from llm_track.records import ModelCall, Request, Response
+from llm_track.records import ModelCall, Request, Response, Usage
 from llm_track.wire import Answer
 
 _runs = background.Runs()
@@ -70,10 +70,12 @@ def _in_its_turn(call: Call, record: ModelCall) -> ModelCall | None:
     if response is None:
         return replace(record, kind="endpoint") if call.reading.recalled else record
     if not call.reading.recalled:
-        if not (response.background and response.pending):
-            return record
-        _runs.accepted(response, call.reading.body, call.started)
-        return replace(record, kind="endpoint")
+        if response.background and response.pending:
+            _runs.accepted(response, call.reading.body, call.started)
+            return replace(record, kind="endpoint")
+        if response.background and _runs.fetched(response) is not None:  # streamed to its end while somebody waited
+            return replace(record, span_id=background.span_id(record.provider, response))
+        return record
     if response.background and response.pending:
         return None
     run = _runs.fetched(response)
@@ -106,12 +108,17 @@ def _answered(call: Call) -> _Read:
     answer, wire_format = call.answer, call.reading.format
     if answer is None:
         said = None if call.result is None else call.provider.to_json(call.result)
-        return _body(said, wire_format)
+        return _unpriced(_body(said, wire_format)) if call.provider.sees_wire else _body(said, wire_format)
     if answer.is_stream():
         return _stream(answer, wire_format)
     if wire_format is None and "json" not in answer.content_type:
         return _Read(output={"content_type": answer.content_type, "bytes": len(answer.body())})
     return _body(answer.json(), wire_format)
+
+
+def _unpriced(read: _Read) -> _Read:
+    """No HTTP response was seen where one always is: a middleware answered from elsewhere, and no token was used."""
+    return read if read.response is None else replace(read, response=replace(read.response, usage=Usage()))
 
 
 def _body(said: Any, wire_format: Format | None) -> _Read:

@@ -16,7 +16,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from types import MappingProxyType
+from types import MappingProxyType, MemberDescriptorType
 from typing import Any
 from uuid import UUID
 
@@ -133,11 +133,30 @@ def _object(value: Any, depth: int, left: list[int]) -> Any:
         return str(value)
     if issubclass(kind, (bytes, bytearray, memoryview)):
         return f"[{len(value)} bytes]"
-    if dataclasses.is_dataclass(kind):
-        given = {item.name: getattr(value, item.name, None) for item in dataclasses.fields(kind)}
-        return _json(given, depth + 1, left)
+    stored = _stored(value, kind)
+    if stored is not None:
+        return _json(stored, depth + 1, left)
     if kind is MappingProxyType:
         return _json(dict(value), depth + 1, left)
-    if callable(getattr(kind, "model_dump", None)):
-        return _json(value.model_dump(exclude_unset=True, warnings=False), depth + 1, left)
     return f"<{kind.__qualname__}>"
+
+
+def _stored(value: Any, kind: type) -> dict[str, Any] | None:
+    """Return the stored fields of a dataclass or of a pydantic model.
+
+    Only what lies in the object: no property, computed field or lazily loaded attribute runs, which could read from a
+    database connection that the program's own thread is using.
+    """
+    held: dict[str, Any] = getattr(value, "__dict__", {})
+    if dataclasses.is_dataclass(kind):
+        names = [item.name for item in dataclasses.fields(kind)]
+        slots = {name for name in names if isinstance(getattr(kind, name, None), MemberDescriptorType)}
+        return {
+            name: getattr(value, name, None) if name in slots else held[name]
+            for name in names
+            if name in slots | held.keys()
+        }
+    if hasattr(kind, "__pydantic_fields_set__"):
+        extra = value.__pydantic_extra__ or {}
+        return {name: item for name, item in {**held, **extra}.items() if name in value.__pydantic_fields_set__}
+    return None

@@ -7,6 +7,7 @@ consumer, and it does not matter which thread, task or context takes the next st
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 
@@ -53,6 +54,12 @@ def run_generator(inner: Generator[Any, Any, Any], opened: Opener, gave: Closer)
             value = yield item
         except BaseException as error:  # noqa: BLE001  it goes on, into the body, at the next step
             thrown, value = error, None
+
+
+@types.coroutine
+def run_iterable_coroutine(inner: Any, opened: Opener, gave: Closer) -> Generator[Any, Any, Any]:
+    """The same for a generator that is meant to be awaited, by `types.coroutine`."""
+    return (yield from run_generator(inner, opened, gave))
 
 
 async def run_coroutine(inner: Any, opened: Opener, gave: Closer) -> Any:

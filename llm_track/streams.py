@@ -66,19 +66,27 @@ class _Tap(wrapt.ObjectProxy[Any]):
     def __iter__(self) -> Iterator[bytes]:
         answer = self._self_answer
         keep, stamp = answer.pieces.append, answer.times.append
-        for piece in self.__wrapped__:
-            keep(piece)
-            stamp(perf_counter())
-            yield piece
+        try:
+            for piece in self.__wrapped__:
+                keep(piece)
+                stamp(perf_counter())
+                yield piece
+        except BaseException as error:
+            self._self_broke(error)
+            raise
         answer.ended = True
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         answer = self._self_answer
         keep, stamp = answer.pieces.append, answer.times.append
-        async for piece in self.__wrapped__:
-            keep(piece)
-            stamp(perf_counter())
-            yield piece
+        try:
+            async for piece in self.__wrapped__:
+                keep(piece)
+                stamp(perf_counter())
+                yield piece
+        except BaseException as error:
+            self._self_broke(error)
+            raise
         answer.ended = True
 
     def close(self) -> None:
@@ -98,6 +106,11 @@ class _Tap(wrapt.ObjectProxy[Any]):
             await self.__wrapped__.aclose()
         finally:
             self._self_closed()
+
+    def _self_broke(self, error: BaseException) -> None:
+        """Note an exception of the connection; one that passes through the SDK's iterator is noted there."""
+        if not isinstance(error, GeneratorExit) and not _is_running(self._self_inner):
+            self._self_call.fail(error)
 
     def _self_closed(self) -> None:
         """The SDK closes the response itself, while its own iterator runs: then that iterator's end tells more."""

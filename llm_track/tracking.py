@@ -112,8 +112,17 @@ def decorate(function: Callable[P, T], tracking: Tracking) -> Callable[P, T]:
         hook = type(function)(Hook(function.__func__, _wrapper(tracking, function.__func__)))
     else:
         hook = Hook(function, _wrapper(tracking, function))
+        hook = _IMPLICIT.get(getattr(function, "__name__", ""), lambda same: same)(hook)
     tracked: Callable[P, T] = hook
     return tracked
+
+
+_IMPLICIT: dict[str, Callable[[Any], Any]] = {
+    "__new__": staticmethod,
+    "__init_subclass__": classmethod,
+    "__class_getitem__": classmethod,
+}
+"""Methods whose kind Python knows by their name, but only as long as they are plain functions."""
 
 
 def _wrapper(tracking: Tracking, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -155,6 +164,8 @@ def _is_lazy(function: Callable[..., Any]) -> bool:
 
 
 def _run(inner: Any, opened: stepping.Opener, gave: stepping.Closer) -> Any:
+    if isinstance(inner, GeneratorType) and inner.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE:
+        return named(stepping.run_iterable_coroutine(inner, opened, gave), inner)
     if isinstance(inner, GeneratorType):
         return named(stepping.run_generator(inner, opened, gave), inner)
     if isinstance(inner, AsyncGeneratorType):

@@ -25,7 +25,8 @@ def withhold_content(event: Event) -> Event:
 
 def _tools_called(of: Mapping[str, Any]) -> dict[str, Any]:
     """Return the names of the tools that the output calls, for an event whose output is withheld."""
-    names = [name for message in of.get(properties.OUTPUT_CHOICES) or () for name in _names(message)]
+    output = of.get(properties.OUTPUT_CHOICES)
+    names = [name for message in (output if isinstance(output, list) else ()) for name in _names(message)]
     return {properties.TOOLS_CALLED: ",".join(names), properties.TOOL_CALL_COUNT: len(names)} if names else {}
 
 
@@ -61,9 +62,10 @@ def _names(message: Any) -> list[str]:
     if message.get("type") == "function_call":
         return [str(message.get("name"))]
     content = message.get("content")
-    blocks = [*(message.get("tool_calls") or ()), *(content if isinstance(content, list) else ())]
+    calls = message.get("tool_calls")
+    blocks = [*(calls if isinstance(calls, list) else ()), *(content if isinstance(content, list) else ())]
     return [
-        str(block.get("name") or (block.get("function") or {}).get("name"))
+        str(block["function"].get("name") if isinstance(block.get("function"), dict) else block.get("name"))
         for block in blocks
         if isinstance(block, dict) and block.get("type") in ("function", "tool_use")
     ]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import queue
 import threading
 from collections import Counter
 from contextvars import Context
-from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, Protocol
 
@@ -46,13 +46,18 @@ class _Worker:
     """The queue, its thread and its sink; made anew in a forked child."""
 
     def __init__(self) -> None:
-        self.queue: SimpleQueue[Any] = SimpleQueue()
         self.counts: Counter[str] = Counter()
         self.sink: Sink | None = None
         self.sink_settings: Settings | None = None
         self.override: Sink | None = None
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+
+    @property
+    def queue(self) -> queue.SimpleQueue[Any]:
+        """The queue, made at first use: by then gevent, if it is used, has replaced queues and threads alike."""
+        made: queue.SimpleQueue[Any] | None = self.__dict__.get("_queue")
+        return made if made is not None else self.__dict__.setdefault("_queue", queue.SimpleQueue())
 
     def put(self, work: Any) -> None:
         if self.queue.qsize() >= LONGEST_QUEUE:
@@ -77,8 +82,7 @@ class _Worker:
             return
         try:
             with guarded("start the worker"):
-                if self._thread is None:
-                    atexit.register(at_exit)
+                if self._thread is None and not _exiting:
                     thread = threading.Thread(target=self._run, name="llm_track", daemon=True)
                     thread.start()
                     self._thread = thread
@@ -138,14 +142,19 @@ class _Worker:
             return self.override
         chosen = settings()
         if self.sink_settings is not chosen:
-            if self.sink is not None:
-                self.sink.flush(EXIT_SECONDS)
-            from llm_track.sinks import posthog
-
-            self.sink, self.sink_settings = posthog.build(chosen), chosen
-            atexit.unregister(at_exit)  # exit hooks run last in, first out: ours must run before the client's
-            atexit.register(at_exit)
+            with _building:
+                self._build(chosen)
         return self.sink
+
+    def _build(self, chosen: Settings) -> None:
+        if self.sink is not None:
+            with guarded("flush the posthog client that was replaced", background=True):
+                self.sink.flush(EXIT_SECONDS)
+        from llm_track.sinks import posthog
+
+        self.sink, self.sink_settings = posthog.build(chosen), chosen
+        atexit.unregister(at_exit)  # exit hooks run last in, first out: ours must run before the client's
+        atexit.register(at_exit)
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything put so far has been handed to the sink, then flush the sink."""
@@ -171,12 +180,16 @@ class _Worker:
         while monotonic() < until:
             try:
                 work = self.queue.get_nowait()
-            except Empty:
+            except queue.Empty:
                 return
             self._handle(work)
 
 
 _worker = _Worker()
+_building = threading.RLock()
+"""Held while the client is imported and built: a fork amid that would leave the child with modules locked for ever."""
+_exiting = False
+"""From Python 3.12 on no thread starts once the interpreter ends: what is left is worked off where it is flushed."""
 
 
 def put(work: Call | Finished) -> None:
@@ -219,6 +232,13 @@ def send_to(sink: Sink | None) -> Sink | None:
 
 def at_exit() -> None:
     """Settle what is still open and deliver what is left, in bounded time."""
+    global _exiting
+    _exiting = True
+    deliver_all()
+
+
+def deliver_all() -> None:
+    """Settle what is still open and deliver what is left, in bounded time."""
     with guarded("deliver the last events"):
         for step in list(open_steps.values()):
             step.stop()
@@ -226,18 +246,28 @@ def at_exit() -> None:
 
 
 def shutdown() -> None:
-    """Deliver what is left.  Calls made later are still tracked."""
-    at_exit()
+    """Settle what is still open and deliver what is left.  Calls made later are still tracked."""
+    deliver_all()
 
 
 def _after_fork() -> None:
     """A child starts with nothing: what the parent had queued or open, the parent sends."""
-    global _worker
+    global _worker, _building
+    _building = threading.RLock()
     override = _worker.override
     _worker = _Worker()
     _worker.override = override
     open_steps.clear()
 
 
+def _before_fork() -> None:
+    _building.acquire(timeout=EXIT_SECONDS)
+
+
+def _after_fork_in_parent() -> None:
+    _building.release()
+
+
+atexit.register(at_exit)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork)

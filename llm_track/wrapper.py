@@ -15,7 +15,6 @@ from llm_track._guard import guarded
 from llm_track.calls import Call
 from llm_track.config import settings
 from llm_track.hooks import Unstarted, named
-from llm_track.placing import Steps
 from llm_track.providers import Invocation, Provider, Target
 from llm_track.streams import follow, watch
 from llm_track.wire import Answer
@@ -27,20 +26,21 @@ _WITNESS = guarded("see an HTTP response")
 Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
-def call_wrapper(provider: Provider, target: Target) -> Wrapper:
-    """Return the wrapper that makes one event of each call of a target."""
+def call_wrapper(provider: Provider, target: Target, wanted: Callable[[Any], bool]) -> Wrapper:
+    """Return the wrapper that makes one event of each call of a target whose client is wanted."""
 
     def wrapper(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = None
         with _READ:
-            call = _start(provider, target, instance, args, kwargs)
+            if wanted(instance):
+                call = _start(provider, target, instance, args, kwargs)
         if call is None:
             return wrapped(*args, **kwargs)
         before = context.place(call)
         try:
             result = _ask(call, wrapped, args, kwargs)
         except BaseException as error:
-            call.fail(error)
+            _failed(call, error)
             raise
         finally:
             context.place(before)
@@ -91,10 +91,10 @@ async def _drive(call: Call, unstarted: Unstarted, again: Callable[[], Any]) -> 
     try:
         result = await _answered(call, unstarted, again)
     except BaseException as error:
-        call.fail(error)
+        _failed(call, error)
         raise
     finally:
-        context.place(before)
+        context.restore(call, before)  # a task that nobody finishes is closed by the garbage collector, anywhere
     _observe(call, result)
     return result
 
@@ -118,16 +118,12 @@ def _observe(call: Call, result: Any) -> None:
 
 
 def _settled_or_watched(call: Call, result: Any) -> bool:
-    if call.witnessed is None:
+    answered = _answer(call)
+    if answered is None:
         return False
-    response, retries = call.provider.answer(call.witnessed)
-    call.witnessed = None
-    answer = Answer(
-        status=response.status_code, headers=response.headers, url=str(response.request.url), retries=retries
-    )
-    call.answer = answer
-    if response.is_stream_consumed or response.is_closed:
-        answer.content, answer.ended, answer.times = response.content, True, [perf_counter()]
+    response, answer = answered
+    if answer.ended:
+        call.answer = answer
         call.finish()
         if call.reading.hides is not None:
             follow(call, result, None)
@@ -135,6 +131,29 @@ def _settled_or_watched(call: Call, result: Any) -> bool:
         answer.decode = _decoder(response)
         watch(call, result, response, answer)
     return True
+
+
+def _failed(call: Call, error: BaseException) -> None:
+    """Settle a call that raised, with the answer if it had come: the SDK may refuse to parse what was paid for."""
+    with _OBSERVE:
+        answered = _answer(call)
+        if answered is not None and answered[1].ended:
+            call.answer = answered[1]
+    call.fail(error)
+
+
+def _answer(call: Call) -> tuple[Any, Answer] | None:
+    """Return the HTTP response that was witnessed, and what it says; its body only if it has been read."""
+    if call.witnessed is None:
+        return None
+    response, retries = call.provider.answer(call.witnessed)
+    call.witnessed = None
+    answer = Answer(
+        status=response.status_code, headers=response.headers, url=str(response.request.url), retries=retries
+    )
+    if response.is_stream_consumed or response.is_closed:
+        answer.content, answer.ended, answer.times = response.content, True, [perf_counter()]
+    return response, answer
 
 
 def _decoder(response: Any) -> Callable[[bytes], bytes] | None:
@@ -146,29 +165,13 @@ def _decoder(response: Any) -> Callable[[bytes], bytes] | None:
 
 
 def witness_wrapper(provider: Provider) -> Wrapper:
-    """Return the wrapper of the method that an SDK calls with the HTTP response: it tells the call in progress.
-
-    The answer is here by then; what the method runs, such as a validator of the program, is no part of the call.
-    """
+    """Return the wrapper of the method that an SDK calls with the HTTP response: it tells the call in progress."""
 
     def wrapper(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        call = None
         with _WITNESS:
-            node = context.current()
-            if isinstance(node, Call) and node.provider is provider:
-                call = node
+            call = context.current()
+            if isinstance(call, Call) and call.provider is provider:
                 call.witnessed = kwargs
-        if call is None:
-            return wrapped(*args, **kwargs)
-        before = context.place(call.parent)
-        try:
-            result = wrapped(*args, **kwargs)
-        finally:
-            context.place(before)
-        return named(_beside(call, result), result) if isawaitable(result) else result
+        return wrapped(*args, **kwargs)
 
     return wrapper
-
-
-async def _beside(call: Call, awaitable: Any) -> Any:
-    return await Steps(awaitable.__await__(), call.parent)

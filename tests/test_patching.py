@@ -73,8 +73,8 @@ def test_any_import_order(order):
     assert done.stdout.strip() == "BoundHook"
 
 
-def test_a_method_that_a_version_lacks_is_said_once_and_harms_nothing(caplog):
-    """A missing method gives one log line with SDK and method; a missing optional one gives none; the rest is hooked."""
+def test_a_method_that_a_version_lacks_is_said_once_and_harms_nothing(caplog, monkeypatch):
+    """A missing method gives one log line with SDK and method, an optional one none, and the rest is hooked."""
     seen = []
 
     def read(invocation):
@@ -93,6 +93,7 @@ def test_a_method_that_a_version_lacks_is_said_once_and_harms_nothing(caplog):
         to_json=lambda result: None,
         failure=lambda error: {},
     )
+    monkeypatch.setattr(patching, "_wanted", {"odd"})
     undo = []
     with caplog.at_level(logging.WARNING, "llm_track"):
         for target in provider.targets:

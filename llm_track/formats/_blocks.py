@@ -32,7 +32,8 @@ def thought(words: str) -> Block:
 
 def tool_call(call_id: Any, tool: Any, arguments: Any) -> Block:
     """Return a call of a function, as an entry of ``tool_calls`` or as a block beside text and images."""
-    function = {"name": name(tool) or "unknown", "arguments": arguments}
+    drawn = arguments if arguments is None or isinstance(arguments, (str, dict)) else dump(arguments)
+    function = {"name": name(tool) or "unknown", "arguments": drawn}
     return {"type": "function", "id": text(call_id), "function": function}
 
 

@@ -47,7 +47,8 @@ def response(body: JSON) -> Response:
         usage=_with_searches(responses_usage(body.get("usage")), body),
         model=name(body.get("model")),
         id=name(body.get("id")),
-        stop_reason=name(obj(body.get("incomplete_details")).get("reason")) or status,
+        stop_reason=name(obj(body.get("incomplete_details")).get("reason"))
+        or (None if status in _UNFINISHED else status),
         service_tier=name(body.get("service_tier")),
         background=body.get("background") is True,
         pending=status in _UNFINISHED,

@@ -80,11 +80,20 @@ class Provider:
     """From a result that no witness saw: its JSON."""
     failure: Callable[[BaseException], Mapping[str, Any]]
     """From an exception of the SDK: what it says of ``http_status``, ``code``, ``request_id``, ``retries``, ``url``."""
+    layers: bool = False
+    """Whether the SDK asks models through other SDKs, whose calls are then part of its own."""
     beside: tuple[str, ...] = ()
     """Modules that the SDK looks up in `sys.modules` without importing them, and that posthog imports.  They are
     imported with the SDK, by its thread: the worker's import of posthog would show them to the SDK half-initialised."""
+    copies: tuple[str, ...] = ()
+    """The methods by which a client makes a copy of itself."""
     iterator: str | None = None
     """The attribute of the SDK's stream object that holds the iterator it pulls from."""
+
+    @property
+    def sees_wire(self) -> bool:
+        """Whether every answer passes a witness."""
+        return all(target.witness is not None for target in self.targets)
 
 
 KNOWN: dict[str, str] = {

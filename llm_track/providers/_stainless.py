@@ -30,11 +30,12 @@ def by_path(
         if options is None:
             return None
         path = "/" + str(options.url).partition("?")[0].strip("/")
-        kind, wire_format = endpoints.get(path, _ENDPOINT) if options.method.lower() == "post" else _ENDPOINT
+        posted = options.method.lower() == "post"
+        kind, wire_format = endpoints.get(path, _ENDPOINT) if posted else _ENDPOINT
         base_url = getattr(invocation.instance, "base_url", "")
         return Reading(
             kind=kind,
-            name=names.get(path) or endpoint_name(options.method, path),
+            name=(names.get(path) if posted else None) or endpoint_name(options.method, path),
             provider=biller(type(invocation.instance), str(base_url), default_provider),
             body=request_body(options),
             format=wire_format,
@@ -80,7 +81,7 @@ def _file_name(content: Any) -> str:
 
 
 _VERBS = {"get": "retrieve", "post": "create", "delete": "delete", "put": "update", "patch": "update"}
-_ID = re.compile(r".*\d.*|.*[_-].{8,}|[^a-z].*")
+_ID = re.compile(r".*[0-9A-Z].*|.*-.{8,}|.*_.{16,}|[^a-z].*")
 _VERSION = re.compile(r"v\d+")
 _ACTIONS = frozenset(
     {"cancel", "compact", "pause", "resume", "search", "validate", "complete", "submit_tool_outputs", "content"}
@@ -98,8 +99,11 @@ def endpoint_name(method: str, path: str) -> str:
     if words and words[-1] in _ACTIONS:
         return ".".join(words)
     verb = _VERBS.get(method.lower(), method.lower())
-    if verb == "retrieve" and segments and words and segments[-1] == words[-1]:
+    ends_with_id = not (segments and words and segments[-1] == words[-1])
+    if verb == "retrieve" and not ends_with_id:
         verb = "list"
+    elif verb == "create" and ends_with_id and segments:
+        verb = "update"
     return ".".join([*words, verb])
 
 

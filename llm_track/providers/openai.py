@@ -48,5 +48,6 @@ PROVIDER = Provider(
     to_json=_stainless.to_json,
     failure=_stainless.failure,
     beside=("httpx",),
+    copies=("copy", "with_options"),
     iterator="_iterator",
 )

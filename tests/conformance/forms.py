@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
 from llm_track.formats import Format, chat_completions, messages, responses
 from llm_track.records import Outcome
@@ -175,6 +178,8 @@ class Form:
     streamed: bool = False
     status: int = 200
     only: tuple[str, ...] = field(default=("chat", "chat_with_usage", "responses", "messages"))
+    whole: bool = False
+    """Whether the answer had arrived although the call did not end well."""
     asynchronous: bool = False
     """Whether only an asynchronous client can do it."""
 
@@ -285,10 +290,13 @@ async def stream_closed_unread(scene: Scene) -> None:
 
 @form(streamed=True, outcome="closed_early")
 async def stream_left_by_exception(scene: Scene) -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def read() -> None:
         async with scene.mode.within(await scene.ask_held()) as stream:
             await scene.mode.first(stream)
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await read()
 
 
 @form(streamed=True)
@@ -439,9 +447,9 @@ def error_form(status: int, kind: str) -> Body:
     """Return a form whose provider answers every attempt with an error."""
 
     async def body(scene: Scene) -> None:
-        error = {"type": "error", "error": {"type": "some_error", "message": "No."}}
+        error = {"type": "error", "error": {"type": "some_error", "message": "Not so"}}
         answer = {"status": status, "headers": {"retry-after-ms": "1"}, "json": error}
-        with pytest.raises(Exception, match="No.") as caught:
+        with pytest.raises(Exception, match="Not so") as caught:
             await scene.ask(scene.client([answer], max_retries=1))
         assert kind in [parent.__name__ for parent in type(caught.value).__mro__]
 
@@ -457,16 +465,38 @@ for _status, _kind in {
     FORMS[f"error_{_status}"] = Form(error_form(_status, _kind), outcome="failed", status=_status)
 
 
+class Unlike(BaseModel):
+    """What no answer of the cases looks like."""
+
+    population: int
+
+
+@form(outcome="failed", whole=True)
+async def parse_refused(scene: Scene) -> None:
+    parse = scene.find(scene.client([scene.api.answer(False)]), f"{scene.api.path}.parse")
+    known = signature(parse).parameters
+    shape = next(name for name in ("response_format", "text_format", "output_format") if name in known)
+    with pytest.raises(ValidationError):
+        await scene.mode.call(parse, **scene.api.arguments(False), **{shape: Unlike})
+
+
+@form(outcome="failed")
+async def json_broken(scene: Scene) -> None:
+    half = {"base64": base64.b64encode(b'{"id": ').decode(), "headers": {"content-type": "application/json"}}
+    with pytest.raises(json.JSONDecodeError):
+        await scene.ask(scene.client([half]))
+
+
 @form(outcome="failed", status=400, streamed=True)
 async def stream_refused_by_provider(scene: Scene) -> None:
-    error = {"status": 400, "json": {"error": {"message": "No."}}}
-    with pytest.raises(Exception, match="No."):
+    error = {"status": 400, "json": {"error": {"message": "Not so"}}}
+    with pytest.raises(Exception, match="Not so"):
         await scene.ask(scene.client([error]), streamed=True)
 
 
 @form()
 async def recovered_by_retry(scene: Scene) -> None:
-    error = {"status": 500, "headers": {"retry-after-ms": "1"}, "json": {"error": {"message": "No."}}}
+    error = {"status": 500, "headers": {"retry-after-ms": "1"}, "json": {"error": {"message": "Not so"}}}
     await scene.ask(scene.client([error, scene.api.answer(False)], max_retries=1))
 
 

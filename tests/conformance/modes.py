@@ -1,14 +1,15 @@
 """Writing a test once for an SDK's synchronous and asynchronous client.
 
-A form is a coroutine function that asks its mode to call, iterate, enter and close.  The synchronous mode never waits, so
-that such a coroutine ends with its first step, without an event loop.
+A form is a coroutine function that asks its mode to call, iterate, enter and close.  The synchronous mode never waits,
+so that such a coroutine ends with its first step, without an event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from inspect import isawaitable
 from typing import Any
@@ -49,6 +50,11 @@ class SyncMode:
         """Enter an SDK's context manager."""
         with manager as entered:
             yield entered
+
+    async def together(self, forms: Iterable[Coroutine[Any, Any, None]]) -> None:
+        """Run forms at the same time, in a thread each."""
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(self.run, forms))
 
     async def collect_garbage(self) -> None:
         """Have dropped objects die now."""
@@ -93,6 +99,10 @@ class AsyncMode:
         """Enter an SDK's asynchronous context manager."""
         async with manager as entered:
             yield entered
+
+    async def together(self, forms: Iterable[Coroutine[Any, Any, None]]) -> None:
+        """Run forms at the same time, in a task each."""
+        await asyncio.gather(*forms)
 
     async def collect_garbage(self) -> None:
         """Have dropped objects die now; the loop closes their generators in steps, and each frees the next."""

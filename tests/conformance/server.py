@@ -4,10 +4,10 @@
         run = server.play([{"json": {...}}])     # the answers of one test, in order; the last one repeats
         OpenAI(base_url=run.url + "/v1", api_key="x")
 
-An answer is a JSON object.  Its body is one of ``json``, ``events`` (server-sent events), ``aws_events`` (Amazon's event
-stream) or ``base64``.  Around it: ``status``, ``headers``, ``named`` (an ``event:`` line per event), ``done`` (``[DONE]`` at
-the end), ``gzip`` (compressed), ``delay`` (seconds before the answer), ``hold_after`` and ``cut_after`` (after that many events the stream waits
-for the end of the test, or breaks off).
+An answer is a JSON object.  Its body is one of ``json``, ``events`` (server-sent events), ``aws_events`` (Amazon's
+event stream) or ``base64``.  Around it: ``status``, ``headers``, ``named`` (an ``event:`` line per event), ``done``
+(``[DONE]`` at the end), ``gzip`` (compressed), ``delay`` (seconds before the answer), ``hold_after`` and ``cut_after``
+(after that many events the stream waits for the end of the test, or breaks off).
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._head(answer, content_type, {"content-length": str(len(pieces[0]))})
             self.wfile.write(pieces[0])
 
-    do_GET = do_POST = do_DELETE = _answer
+    do_GET = do_POST = _answer  # noqa: N815  the names that http.server looks for
 
     def _head(self, answer: dict[str, Any], content_type: str, framing: dict[str, str]) -> None:
         self.send_response(answer.get("status", 200))

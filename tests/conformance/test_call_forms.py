@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -64,6 +66,7 @@ def test_a_form_of_a_call_is_one_generation(form: Form, scene: Scene) -> None:
     assert properties["$ai_parent_id"] == properties["$ai_trace_id"] == event.trace_id
     assert properties["$ai_span_id"] == event.uuid
     assert properties.get("$ai_is_error", False) is (form.outcome in ("failed", "broken", "cancelled"))
+    assert (properties["$ai_stop_reason"] is not None) is (form.outcome == "completed" or form.whole)
     check_text(event, form, scene.api)
     check_retries(event, scene)
 
@@ -71,7 +74,8 @@ def test_a_form_of_a_call_is_one_generation(form: Form, scene: Scene) -> None:
 def check_text(event: Any, form: Form, api: Api) -> None:
     """A whole answer has its words and its id; of an answer in part there is a part."""
     said = answer_words(event)
-    if form.outcome == "completed":
+    if form.outcome == "completed" or form.whole:
+        assert "$ai_input_tokens" in event.properties or form.streamed
         assert (said, event.properties["$ai_response_id"]) == (WHOLE, api.response_id(form.streamed))
     elif form.outcome in ("failed", "never_read"):
         assert (said, "$ai_response_id" in event.properties) == ("", False)
@@ -134,13 +138,21 @@ NESTED = {
 """Where a model is asked -> the events, from the innermost outwards."""
 
 
-@pytest.mark.parametrize("form_name", ["stream_read", "stream_as_context_manager", "manager_read"])
-def test_usage_that_was_asked_for_is_counted_and_not_shown(form_name: str, clients: Clients, server: CaseServer) -> None:
-    """Where OpenAI sends usage only on request, the event has it although the program did not ask."""
+def test_usage_that_was_asked_for_is_counted_and_not_shown(clients: Clients, server: CaseServer) -> None:
+    """Where OpenAI sends usage only on request, the event has it; the program did not ask, and does not see it."""
     scene = Scene(APIS["chat_with_usage"], clients, server)
-    (event,) = run_form(FORMS[form_name], scene) or ()
+
+    async def read() -> list[Any]:
+        chunks: list[Any] = await scene.mode.items(await scene.ask(streamed=True))
+        return chunks
+
+    with capture_events() as events:
+        seen = [chunk.model_dump(exclude_unset=True) for chunk in scene.mode.run(read())]
+    (event,) = events
     assert scene.run is not None
     assert scene.run.requests[0]["body"]["stream_options"] == {"include_usage": True}
+    scene.run.over.set()
+    assert seen == APIS["chat"].answer(True)["events"]
     names = ("$ai_input_tokens", "$ai_output_tokens", "$ai_total_tokens", "$ai_cache_read_input_tokens")
     assert [event.properties[name] for name in names] == [14, 3, 17, 8]
 
@@ -157,5 +169,29 @@ def test_a_nested_call_is_one_generation_in_its_place(body: Any, scene: Scene) -
     assert {event.distinct_id for event in events} == {"u_1"}
     assert answer_words(events[0]) == WHOLE
     assert events[0].properties["$ai_provider"] == ("acme" if len(events) == 1 else scene.api.sdk)
-    for inner, outer in zip(events, events[1:], strict=False):
+    for inner, outer in pairwise(events):
         assert inner.properties["$ai_parent_id"] == outer.properties["$ai_span_id"]
+
+
+def changed_answer(scene: Scene, number: int) -> dict[str, Any]:
+    """Return a stream whose words begin with a number."""
+    answer: dict[str, Any] = json.loads(json.dumps(scene.api.answer(True)).replace('"Lis', f'"{number} Lis'))
+    return answer | {"delay": 0.02}
+
+
+@pytest.mark.parametrize("api", APIS.values(), ids=APIS)
+def test_calls_at_the_same_time_do_not_mix(scene: Scene) -> None:
+    """Of calls that run at once, in threads or tasks, each event has the words and the user of its own call."""
+    clients = [scene.client([changed_answer(scene, number)]) for number in range(16)]
+
+    async def ask(number: int) -> None:
+        with llm_span("step", user_id=str(number)):
+            await scene.mode.items(await scene.ask(clients[number], streamed=True))
+
+    async def ask_all(scene: Scene) -> None:
+        scene.find(clients[0], scene.api.path)
+        await scene.mode.together(ask(number) for number in range(16))
+
+    events = run_form(Form(ask_all), scene)
+    said = [(event.distinct_id, answer_words(event)) for event in events or () if event.name == "$ai_generation"]
+    assert sorted(said) == sorted((str(number), f"{number} {WHOLE}") for number in range(16) if events is not None)

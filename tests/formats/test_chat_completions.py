@@ -99,6 +99,16 @@ def test_a_call_without_a_name() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [({"a": 1}, {"a": 1}), ("{}", "{}"), (None, None), ([1], "[1]"), (7, "7"), (True, "true")],
+)
+def test_arguments_are_a_string_or_an_object(arguments: Any, expected: Any) -> None:
+    """Arguments that are neither, which PostHog would not draw, are written as JSON."""
+    (message,) = drawn(role="assistant", tool_calls=[{"function": {"name": "f", "arguments": arguments}}])
+    assert message["tool_calls"][0]["function"]["arguments"] == expected
+
+
 def test_tool_calls_beside_a_picture_become_blocks() -> None:
     """Beside a list of blocks, tool calls must be blocks themselves, or PostHog drops them."""
     link = "https://x.test/y.png"
@@ -253,6 +263,23 @@ def test_usage_of_every_kind() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        ({"cost": 0}, 0.0),
+        ({"cost": 0.5, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.5}}, 0.5),
+        ({"cost": 0.25, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.5}}, 0.75),
+        ({"cost": 0.25, "is_byok": True, "cost_details": None}, None),
+        ({"cost_in_usd_ticks": 37756000}, 0.0037756),
+        ({"cost": {"total_cost": 1}}, None),
+        ({"prompt_tokens": 1}, None),
+    ],
+)
+def test_what_a_provider_says_a_call_cost(usage: dict[str, Any], cost: float | None) -> None:
+    """A cost is the whole cost in dollars, or it is not known."""
+    assert chat_completions.response({"usage": usage}).usage.cost == cost
+
+
 @pytest.mark.parametrize("usage", [None, {}, [], 7])
 def test_no_usage_is_no_count(usage: Any) -> None:
     """What was not reported is absent, never zero."""
@@ -343,6 +370,15 @@ def test_a_server_that_repeats_the_whole_message() -> None:
         for piece, whole in [("a", "a"), ("b", "ab")]
     ]
     assert folded(*chunks)["choices"][0]["message"] == {"role": "assistant", "content": "ab"}
+
+
+def test_a_whole_message_may_go_on() -> None:
+    """Deltas after a whole message add to what is known, and not to the chunk that said it."""
+    whole = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "a", "audio": {"id": "x"}}}]}
+    more = {"choices": [{"index": 0, "delta": {"content": "b", "audio": {"data": "UklGRg=="}}}]}
+    message = folded(whole, more)["choices"][0]["message"]
+    assert message == {"role": "assistant", "content": "ab", "audio": {"id": "x", "data": "UklGRg=="}}
+    assert whole == {"choices": [{"index": 0, "message": {"role": "assistant", "content": "a", "audio": {"id": "x"}}}]}
 
 
 def test_content_that_turns_from_parts_to_text() -> None:

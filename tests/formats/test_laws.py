@@ -19,7 +19,7 @@ from .wire import NAMES, Wire, _garbage, wire
 
 every_format = pytest.mark.parametrize("name", NAMES)
 law = settings(
-    max_examples=int(os.environ.get("LLM_TRACK_LAW_EXAMPLES", "50")),
+    max_examples=int(os.environ.get("LLM_TRACK_LAW_EXAMPLES", "70")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -30,7 +30,7 @@ def test_a_format_is_complete(name: str) -> None:
     """Every public module of `llm_track.formats` has the functions of `Format`, and a generator of its traffic here."""
     known = wire(name)
     assert all(callable(getattr(known.format, function)) for function in ("request", "response", "fold", "is_content"))
-    assert all(hasattr(known.source, part) for part in ("requests", "bodies", "chunks", "ended", "COUNTS"))
+    assert all(hasattr(known.source, part) for part in ("requests", "bodies", "chunks", "ended", "COUNTS", "COST"))
 
 
 @every_format
@@ -97,7 +97,7 @@ def _is_prefix(part: Any, whole: Any) -> bool:
 @law
 @given(data=st.data())
 def test_output_begins_with_a_chunk_of_content(name: str, data: st.DataObject) -> None:
-    """The first chunk that `is_content` is the first that adds words to the output: greetings and pings are none."""
+    """Until the first chunk that `is_content`, the output has no words: no token comes before the first token."""
     known = wire(name)
     _, chunks = data.draw(known.streams())
     greeting: list[Any] = []
@@ -162,6 +162,35 @@ def test_no_response_can_break_a_format(name: str, data: st.DataObject) -> None:
     _check(known.format.response(data.draw(bodies | _garbage.spoiled(bodies) | _garbage.objects)), Response)
 
 
+few = settings(law, max_examples=8)
+
+
+@every_format
+@few
+@given(data=st.data())
+def test_no_single_fault_can_break_a_format(name: str, data: st.DataObject) -> None:
+    """A request and a response of which any one part is something else are read all the same."""
+    known = wire(name)
+    for request in _garbage.faults(data.draw(known.source.requests)):
+        _check(known.format.request(request), Request)
+    for body in _garbage.faults(data.draw(known.source.bodies)):
+        _check(known.format.response(body), Response)
+
+
+@every_format
+@few
+@given(data=st.data())
+def test_no_single_fault_can_break_a_fold(name: str, data: st.DataObject) -> None:
+    """A stream of which any part of a chunk is something else folds into a body that can be read; no chunk changes."""
+    known = wire(name)
+    _, sound = data.draw(known.streams())
+    at = data.draw(st.integers(0, len(sound) - 1))
+    before = repr(sound)
+    for chunk in _garbage.faults(sound[at]):
+        _check(known.format.response(known.folded([*sound[:at], chunk, *sound[at + 1 :]]).body()), Response)
+    assert repr(sound) == before
+
+
 def _check(result: Any, kind: Any) -> None:
     assert type(result) is kind
     json.dumps(dataclasses.asdict(result))
@@ -196,7 +225,7 @@ def test_counts_are_true(name: str, data: st.DataObject) -> None:
     body = data.draw(known.source.bodies)
     paths = sorted({path for paths in known.source.COUNTS.values() for path in paths})
     told = data.draw(st.dictionaries(st.sampled_from(paths), _maybe_counts))
-    body["usage"] = {}
+    body |= {path.split(".")[0]: {} for path in paths}
     body.pop("x_groq", None)
     for path, value in told.items():
         _put(body, path.split("."), value)
@@ -213,6 +242,29 @@ def test_counts_are_true(name: str, data: st.DataObject) -> None:
 _COUNT_FIELDS = [
     field.name for field in dataclasses.fields(Usage) if field.name.endswith("_tokens") or field.name == "web_searches"
 ]
+
+
+@every_format
+@law
+@given(data=st.data())
+def test_costs_are_true(name: str, data: st.DataObject) -> None:
+    """A cost of `Usage` is the amount that the body reports; what is no amount of money is no cost."""
+    known = wire(name)
+    body = data.draw(known.source.bodies)
+    told = data.draw(st.floats(0, 10) | st.integers(0, 10) | st.just(10**400) | _no_amounts)
+    path = (known.source.COST or "usage.cost").split(".")
+    body[path[0]] = {}
+    _put(body, path, told)
+    cost = known.format.response(body).usage.cost
+    expected = told if known.source.COST and _is_amount(told) else None
+    assert (cost, type(cost)) == (expected, type(None) if expected is None else float)
+
+
+_no_amounts = st.sampled_from([None, True, False, "12", "", -1, -0.5, math.nan, math.inf, [3], {}, {"total": 3}])
+
+
+def _is_amount(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < 10**300
 
 
 def _is_count(value: Any) -> bool:

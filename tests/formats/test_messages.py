@@ -208,6 +208,13 @@ def test_an_error_breaks_a_stream_off() -> None:
     assert (response.error, response.output) == ("busy", [{"role": "assistant", "content": "h"}])
 
 
+def test_an_error_stays_as_it_was_sent() -> None:
+    """What comes after an error does not change the event that told it."""
+    error = {"type": "error", "error": {"message": "busy"}}
+    body = folded(error, {"type": "message_delta", "error": {"message": "still busy"}})
+    assert (body["error"], error["error"]) == ({"message": "still busy"}, {"message": "busy"})
+
+
 def test_deltas_without_their_beginning() -> None:
     """A delta of a block that never began, or without an index, is still kept."""
     fold = messages.fold()

@@ -95,6 +95,18 @@ def test_every_response_is_drawn(name: str, data: st.DataObject, check: Any) -> 
 
 
 @with_messages
+@settings(law, max_examples=3)
+@given(data=st.data())
+def test_a_single_fault_is_drawn(name: str, data: st.DataObject, check: Any) -> None:
+    """PostHog draws every message of a request and a response of which any one part is something else."""
+    known = wire(name)
+    for request in _garbage.faults(data.draw(known.source.requests)):
+        check(known.format.request(request).input)
+    for body in _garbage.faults(data.draw(known.source.bodies)):
+        check(known.format.response(body).output)
+
+
+@with_messages
 @law
 @given(data=st.data())
 def test_every_response_keeps_its_words_and_tools(name: str, data: st.DataObject) -> None:

@@ -5,7 +5,8 @@ A module here has
 * ``requests`` and ``bodies``, strategies for realistic JSON;
 * ``chunks(draw, body)``, one of the many ways to stream that body;
 * ``ended(chunks)``, whether those chunks hold the end of their stream;
-* ``COUNTS``, where in a body each count stands: several paths where providers disagree, the first count wins.
+* ``COUNTS``, where in a body each count stands: several paths where providers disagree, the first count wins;
+* ``COST``, where a provider says what the call cost, or ``None``.
 """
 
 from __future__ import annotations

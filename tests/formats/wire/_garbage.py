@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from llm_track import formats
 
-from ._draw import Object, scalars, values
+from ._draw import Object, scalars
 
 
 def _vocabulary() -> list[str]:
@@ -31,26 +32,54 @@ anything = st.recursive(
 objects = st.dictionaries(_keys, anything, max_size=5)
 
 
+_replacements = _wild | _known | anything
+
+
 @st.composite
 def spoiled(draw: st.DrawFn, sound: st.SearchStrategy[Any]) -> Object:
-    """A realistic object of which some parts are replaced, dropped or doubled."""
+    """A realistic object of which some parts are replaced, left out or doubled."""
     value: Object = draw(sound)
-    for _ in range(draw(st.integers(1, 3))):
-        value = _spoil(draw, value)
+    for _ in range(draw(st.integers(1, 4))):
+        paths = list(_paths(value))
+        if paths:
+            value = _spoil(draw, value, draw(st.sampled_from(paths)))
     return value
 
 
-def _spoil(draw: st.DrawFn, value: Any) -> Any:
-    if isinstance(value, dict) and value:
-        key = draw(st.sampled_from(sorted(value)))
-        rest = {name: item for name, item in value.items() if name != key}
-        return rest if draw(st.integers(0, 5)) == 0 else rest | {key: _inner(draw, value[key])}
-    if isinstance(value, list) and value:
-        at = draw(st.integers(0, len(value) - 1))
-        return [*value[:at], _inner(draw, value[at]), *value[at : at + draw(st.integers(0, 2))], *value[at + 1 :]]
-    return value
+_WRONG: list[Any] = [None, "", 7, 10**400, [7], {"a": []}]
 
 
-def _inner(draw: st.DrawFn, value: Any) -> Any:
-    deeper = isinstance(value, (dict, list)) and value and draw(st.integers(0, 3))
-    return _spoil(draw, value) if deeper else draw(anything | values)
+def faults(value: Any) -> Iterator[Any]:
+    """Every version of a value in which one part, however deep, is something else."""
+    for path in _paths(value):
+        yield from (_replaced(value, path, wrong) for wrong in _WRONG)
+
+
+def _replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    if not path:
+        return new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = _replaced(value[path[0]], path[1:], new)
+    return copy
+
+
+def _paths(value: Any) -> Iterator[tuple[Any, ...]]:
+    """The way to each part of a value, however deep."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        yield (key,)
+        yield from ((key, *rest) for rest in _paths(item))
+
+
+def _spoil(draw: st.DrawFn, value: Any, path: tuple[Any, ...]) -> Any:
+    key, rest = path[0], path[1:]
+    others = dict(value) if isinstance(value, dict) else list(value)
+    if rest:
+        others[key] = _spoil(draw, value[key], rest)
+    elif draw(st.integers(0, 5)) == 0:
+        del others[key]
+    elif isinstance(others, list) and draw(st.booleans()):
+        others.insert(key, others[key])
+    else:
+        others[key] = draw(_replacements)
+    return others

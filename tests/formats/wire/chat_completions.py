@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ._draw import PICTURE, Object, counts, cut, flags, ids, interleaved, objects, record, some_words, words
 
+COST = "usage.cost"
 COUNTS = {
     "input_tokens": ["usage.prompt_tokens"],
     "output_tokens": ["usage.completion_tokens"],
@@ -114,6 +115,7 @@ bodies = st.builds(
         prompt_filter_results=st.lists(objects, min_size=1, max_size=1),
         x_groq=record({"id": ids, "usage": usages}),
         citations=st.lists(ids, min_size=1, max_size=2),
+        error=st.none() | record({"message": words, "code": ids | counts, "type": ids}),
     ),
     st.lists(_choices, min_size=1, max_size=3),
 )

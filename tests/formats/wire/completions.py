@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from . import chat_completions
 from ._draw import Object, cut, flags, ids, interleaved, record, some_words, sprinkled, words
 
+COST = "usage.cost"
 COUNTS = chat_completions.COUNTS
 
 _tokens = st.lists(st.integers(0, 10**5), min_size=1, max_size=3)

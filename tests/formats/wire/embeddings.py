@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from ._draw import Object, counts, flags, ids, record, words
 
+COST = "usage.cost"
 COUNTS = {"input_tokens": ["usage.prompt_tokens"], "total_tokens": ["usage.total_tokens"]}
 
 _tokens = st.lists(st.integers(0, 10**5), min_size=1, max_size=3)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ._draw import Object, counts, cut, flags, ids, objects, record, some_words, sprinkled, words
 
+COST = None
 COUNTS = {
     "input_tokens": ["usage.input_tokens"],
     "output_tokens": ["usage.output_tokens"],

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ._draw import PICTURE, Object, counts, cut, flags, ids, objects, record, words
 
+COST = "usage.cost"
 COUNTS = {
     "input_tokens": ["usage.input_tokens"],
     "output_tokens": ["usage.output_tokens"],

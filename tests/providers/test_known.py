@@ -1,0 +1,40 @@
+"""The list of providers, and what it promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from llm_track import providers
+
+
+@pytest.mark.parametrize("name", providers.KNOWN)
+def test_every_target_exists_in_the_installed_sdk(name):
+    """Each method that is named, and its witness, is there, unless it is marked as optional."""
+    provider = providers.load(name)
+    assert provider.name == name
+    for target in provider.targets:
+        class_name, _, method = target.path.partition(".")
+        owner = getattr(import_module(target.module), class_name, None)
+        assert (owner is not None and hasattr(owner, method)) or target.optional
+        if owner is not None:
+            assert target.witness is None or hasattr(owner, target.witness)
+
+
+def test_knowing_a_provider_loads_no_sdk_and_no_format():
+    """The list of providers costs neither the import of an SDK nor that of a format."""
+    code = (
+        "import sys, llm_track.providers\n"
+        "sys.exit(bool({'openai', 'anthropic', 'posthog', 'llm_track.formats.messages'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", providers.KNOWN)
+def test_describing_a_provider_loads_no_sdk(name):
+    """A provider's description names its SDK in strings only."""
+    code = f"import sys, llm_track.providers as p; p.load({name!r}); sys.exit({name!r} in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,340 @@
+"""Events on their way through the official client, as they arrive at the other end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import posthog
+import pytest
+from posthog.contexts import identify_context, new_context, tag
+
+import llm_track
+from llm_track import _guard, worker
+from llm_track.config import Settings, settings
+from llm_track.records import Event
+from llm_track.sinks import posthog as sink_module
+from llm_track.sinks.posthog import PostHogSink, build
+
+from .receiver import Receiver
+
+TRACE = "00000000-0000-4000-8000-000000000001"
+SPAN = "00000000-0000-4000-8000-000000000002"
+NOON = datetime(2026, 1, 2, 12, 30, 15, 250_000, tzinfo=timezone.utc)
+PROPERTIES = {
+    "$ai_trace_id": TRACE,
+    "$ai_span_id": SPAN,
+    "$ai_model": "gpt-4o",
+    "$ai_input_tokens": 3,
+    "own": "ünïcode 字",
+}
+EVENT = Event(name="$ai_generation", uuid=SPAN, trace_id=TRACE, distinct_id=None, properties=PROPERTIES, timestamp=NOON)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def build_sink(receiver: Receiver) -> Iterator[Callable[..., PostHogSink]]:
+    """Build sinks whose real clients send to the receiver, and end these clients with the test."""
+    built: list[PostHogSink] = []
+
+    def make(**given: Any) -> PostHogSink:
+        sink = build(Settings(**{"api_key": "phc_test", "host": receiver.url, **given}))
+        assert sink is not None
+        built.append(sink)
+        return sink
+
+    yield make
+    for sink in built:
+        sink.client.shutdown()
+
+
+@pytest.fixture
+def arrived(receiver: Receiver, build_sink: Callable[..., PostHogSink]) -> Callable[..., list[dict[str, Any]]]:
+    """Emit events, flush, and return what arrived."""
+
+    def send(*events: Event, **given: Any) -> list[dict[str, Any]]:
+        sink = build_sink(**given)
+        admitted = [sink.emit(event) for event in events]
+        assert all(admitted)
+        sink.flush(10.0)
+        return receiver.events
+
+    return send
+
+
+def test_an_event_arrives_as_it_is(arrived):
+    """Name, uuid, time and properties arrive unchanged, under the id of the user who was named."""
+    (event,) = arrived(replace(EVENT, distinct_id="u_1"))
+    assert (event["event"], event["uuid"], event["distinct_id"]) == ("$ai_generation", SPAN, "u_1")
+    assert datetime.fromisoformat(event["timestamp"].replace("Z", "+00:00")) == NOON
+    assert {key: event["properties"][key] for key in PROPERTIES} == PROPERTIES
+    assert "$process_person_profile" not in event["properties"]
+
+
+def test_an_event_of_nobody_is_anonymous(arrived):
+    """Without a user the events of a trace share one anonymous id, and PostHog makes no person of it."""
+    first, second = arrived(EVENT, replace(EVENT, uuid=TRACE))
+    for event in (first, second):
+        assert event["distinct_id"] == TRACE
+        assert event["properties"]["$process_person_profile"] is False
+
+
+def test_the_user_of_posthogs_own_context_is_found(arrived):
+    """Inside `identify_context` the event belongs to that user, tags included; a user of the span comes before."""
+    with new_context(fresh=True):
+        identify_context("known")
+        tag("plan", "pro")
+        known, named = arrived(EVENT, replace(EVENT, distinct_id="u_1"))
+    assert (known["distinct_id"], named["distinct_id"]) == ("known", "u_1")
+    assert known["properties"]["plan"] == "pro"
+    assert "$process_person_profile" not in known["properties"]
+
+
+def test_groups_arrive_and_absent_ones_do_not(arrived):
+    """The groups of a span are the groups of its event; without any there is no such property."""
+    grouped, single = arrived(replace(EVENT, groups={"company": "acme"}), EVENT)
+    assert grouped["properties"]["$groups"] == {"company": "acme"}
+    assert "$groups" not in single["properties"]
+
+
+def test_a_repeated_event_keeps_its_uuid(arrived):
+    """Sent twice, an event has the same uuid twice, by which PostHog drops the repeat."""
+    assert [event["uuid"] for event in arrived(EVENT, EVENT)] == [SPAN, SPAN]
+
+
+def test_bodies_are_compressed(receiver, arrived):
+    """Events go out as gzip, with the project's key, on the lane for which they were measured."""
+    arrived(replace(EVENT, properties={"text": "long " * 10_000}))
+    (request,) = receiver.requests
+    assert (request["encoding"], request["body"]["api_key"]) == ("gzip", "phc_test")
+    assert request["bytes"] < 5_000
+
+
+def test_a_large_event_that_was_made_to_fit_arrives(arrived):
+    """The limit to which events are cut is one that the client accepts with everything it adds."""
+    from llm_track.processors import LARGEST_EVENT, size, truncate
+
+    fitted = truncate(replace(EVENT, properties={**PROPERTIES, "$ai_input": "x" * 5_000_000}))
+    filler = "y" * (LARGEST_EVENT - size(fitted) - 20)
+    fullest = replace(fitted, properties={**fitted.properties, "filler": filler})
+    assert LARGEST_EVENT - 100 < size(fullest) <= LARGEST_EVENT
+    assert len(arrived(fullest)) == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_passing_outage_loses_nothing(receiver, build_sink, status):
+    """A server that fails and recovers gets the event once."""
+    sink = build_sink()
+    receiver.statuses = [status]
+    assert sink.emit(EVENT)
+    sink.flush(20.0)
+    assert [event["uuid"] for event in receiver.events] == [SPAN]
+    assert len(receiver.requests) == 2
+
+
+def an_exception() -> Exception:
+    try:
+        raise ValueError("refused")
+    except ValueError as error:
+        return error
+
+
+def test_a_failed_call_has_a_linked_exception(arrived):
+    """An `$exception` of the same person and groups and the event of the call point at each other."""
+    failed = replace(EVENT, exception=an_exception(), groups={"company": "acme"})
+    exception, event = arrived(failed, exceptions=True)
+    assert (exception["event"], exception["distinct_id"]) == ("$exception", TRACE)
+    assert exception["properties"]["$ai_trace_id"] == TRACE
+    assert exception["properties"]["$process_person_profile"] is False
+    assert exception["properties"]["$groups"] == {"company": "acme"}
+    assert exception["properties"]["$exception_list"][0]["type"] == "ValueError"
+    assert event["properties"]["$exception_event_id"] == exception["uuid"]
+
+
+def test_an_exception_belongs_to_the_named_user(arrived):
+    """The exception of a call of a known user is theirs, with a profile."""
+    exception, _ = arrived(replace(EVENT, distinct_id="u_1", exception=an_exception()), exceptions=True)
+    assert exception["distinct_id"] == "u_1"
+    assert "$process_person_profile" not in exception["properties"]
+
+
+@pytest.mark.parametrize(
+    ("given", "exception"), [({}, an_exception()), ({"exceptions": True}, None)], ids=["switched off", "no exception"]
+)
+def test_without_setting_or_exception_there_is_no_link(arrived, given, exception):
+    """No `$exception` is sent unless it was asked for and there is one."""
+    (event,) = arrived(replace(EVENT, exception=exception), **given)
+    assert "$exception_event_id" not in event["properties"]
+
+
+def test_an_exception_is_captured_once(arrived):
+    """An exception that the client has captured before is no reason to lose the event: it goes without a link."""
+    failed = replace(EVENT, exception=an_exception())
+    _, first, second = arrived(failed, failed, exceptions=True)
+    assert "$exception_event_id" in first["properties"]
+    assert second["properties"].get("$exception_event_id", "absent") is not None
+
+
+class Client:
+    """A client of the program's own, which does as it is told."""
+
+    def __init__(self, answer: Callable[[], Any]) -> None:
+        self.answer = answer
+        self.captured: list[str] = []
+
+    def capture(self, event: str, **given: Any) -> Any:
+        self.captured.append(event)
+        return self.answer()
+
+    def flush(self, timeout_seconds: float | None = None) -> None:
+        self.flushed = timeout_seconds
+
+
+def test_the_programs_own_client_is_used(monkeypatch):
+    """A client that was given is the one that gets the events; no other is built, and it is flushed in bounded time."""
+    monkeypatch.setattr(sink_module, "_client", pytest.fail)
+    client = Client(lambda: SPAN)
+    sink = build(Settings(client=client, api_key="phc_other"))
+    assert sink is not None
+    assert sink.client is client
+    assert sink.emit(EVENT)
+    sink.flush(2.5)
+    assert (client.captured, client.flushed) == (["$ai_generation"], 2.5)
+
+
+def test_a_client_that_takes_nothing_is_believed():
+    """`None` from the client means that the event was not admitted."""
+    assert PostHogSink(Client(lambda: None)).emit(EVENT) is False
+    assert PostHogSink(Client(lambda: uuid.uuid4())).emit(EVENT) is True
+
+
+def run_worker(client: Any) -> dict[str, int]:
+    """Return how the counts change when a span is sent to this client."""
+    before = llm_track.stats()
+    llm_track.configure(client=client)
+    with llm_track.llm_span("step"):
+        pass
+    llm_track.flush(10.0)
+    after = llm_track.stats()
+    return {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
+
+
+@pytest.mark.usefixtures("without_pytest")
+def test_a_client_that_raises_costs_its_event_only(caplog):
+    """A client that raises is a counted fault, logged without the event; the program hears nothing of it."""
+
+    def failing() -> Any:
+        raise RuntimeError("canary")
+
+    with caplog.at_level(logging.WARNING, logger="llm_track"):
+        changes = run_worker(Client(failing))
+    assert changes["dropped_fault"] == 1
+    assert "admitted" not in changes
+    assert "canary" not in caplog.text
+    assert run_worker(Client(lambda: SPAN)) == {"admitted": 1}
+    _guard.faults.clear()
+
+
+def test_a_client_that_refuses_is_counted():
+    """An event that the client did not take is counted as such."""
+    assert run_worker(Client(lambda: None)) == {"dropped_refused_by_client": 1}
+
+
+def test_a_full_queue_is_waited_for():
+    """While the client's queue is full the worker waits, and the event goes in as soon as there is room."""
+    client = Client(lambda: SPAN)
+    client.queue = queue.Queue(1)  # type: ignore[attr-defined]
+    client.queue.put("waiting")  # type: ignore[attr-defined]
+    threading.Timer(0.2, client.queue.get).start()  # type: ignore[attr-defined]
+    started = time.monotonic()
+    assert PostHogSink(client).emit(EVENT)
+    assert time.monotonic() - started > 0.15
+
+
+def test_a_full_queue_is_not_waited_for_for_ever(monkeypatch):
+    """After a bounded time the client is asked anyway, and its refusal counts."""
+    monkeypatch.setattr(sink_module, "_ROOM_SECONDS", 0.1)
+    client = Client(lambda: None)
+    client.queue = SimpleNamespace(full=lambda: True)  # type: ignore[attr-defined]
+    assert PostHogSink(client).emit(EVENT) is False
+    assert client.captured == ["$ai_generation"]
+
+
+@pytest.mark.parametrize(
+    "odd", [None, SimpleNamespace(), SimpleNamespace(full=True), SimpleNamespace(full=lambda: "yes")]
+)
+def test_a_client_with_another_queue_is_not_waited_for(monkeypatch, odd):
+    """What does not say plainly that it is full, such as a mock, is not waited for."""
+    monkeypatch.setattr(sink_module, "_ROOM_SECONDS", 60.0)
+    client = Client(lambda: SPAN)
+    client.queue = odd  # type: ignore[attr-defined]
+    assert PostHogSink(client).emit(EVENT)
+
+
+def test_the_real_client_has_the_queue_that_is_waited_for(build_sink):
+    """The official client keeps its events in a queue that says whether it is full, with room for an outage."""
+    sink = build_sink()
+    assert sink.client.queue.full() is False
+    assert sink.client.queue.maxsize == 100_000
+
+
+def test_without_a_key_one_warning_says_what_to_do(caplog):
+    """The warning names the variable, says what to do and that calls are unaffected; no event is sent or kept."""
+    with caplog.at_level(logging.WARNING, logger="llm_track"):
+        before = llm_track.stats().get("dropped_no_key", 0)
+        for _ in range(3):
+            with llm_track.llm_span("step"):
+                pass
+        llm_track.flush(10.0)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("POSTHOG_API_KEY is not set: LLM calls work as ever")
+    assert "llm_track.configure(api_key=" in record.getMessage()
+    assert llm_track.stats()["dropped_no_key"] == before + 3
+
+
+def test_key_and_host_come_from_the_environment(monkeypatch, receiver):
+    """With the two variables set nothing needs to be configured."""
+    monkeypatch.setenv("POSTHOG_API_KEY", "phc_environment")
+    monkeypatch.setenv("POSTHOG_API_URL", receiver.url)
+    with llm_track.llm_span("step", user_id="u_1"):
+        pass
+    llm_track.flush(10.0)
+    sink = build(settings())
+    assert sink is not None
+    sink.client.shutdown()
+    assert [event["distinct_id"] for event in receiver.events] == ["u_1"]
+    assert receiver.requests[0]["body"]["api_key"] == "phc_environment"
+    assert isinstance(worker._worker.sink, PostHogSink)
+    worker._worker.sink.client.shutdown()
+
+
+def test_without_threads_the_client_sends_at_once(monkeypatch, receiver):
+    """At the end of an interpreter no thread can start: then the client sends each event where it is emitted."""
+    real = posthog.Posthog
+
+    def refusing(*args: Any, **options: Any) -> Any:
+        if not options.get("sync_mode"):
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+        return real(*args, **options)
+
+    monkeypatch.setattr(posthog, "Posthog", refusing)
+    sink = build(Settings(api_key="phc_test", host=receiver.url))
+    assert sink is not None
+    assert sink.emit(EVENT)
+    assert [event["uuid"] for event in receiver.events] == [SPAN]
+    assert json.dumps(receiver.requests[0]["body"])
+    sink.client.shutdown()

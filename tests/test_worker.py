@@ -1,0 +1,210 @@
+"""The way of events out of real processes: delivery, exit, fork, and what `stats` says of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+import llm_track
+from llm_track import worker
+from llm_track.testing import capture_events
+from tests.sinks.receiver import Receiver
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def receiver():
+    """A PostHog on loopback that keeps what it is sent."""
+    with Receiver() as running:
+        yield running
+
+
+def run(program, host, **environment):
+    """Run a program in a process of its own, sending to a host; return it when it has ended."""
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("POSTHOG", "LLM_TRACK", "PYTEST"))
+    }
+    clean |= {"POSTHOG_API_KEY": "phc_test", "POSTHOG_API_URL": host, "PYTHONPATH": str(ROOT)} | environment
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env={name: value for name, value in clean.items() if value},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def names(receiver):
+    """Return the names of the spans that arrived, sorted."""
+    return sorted(event["properties"]["$ai_span_name"] for event in receiver.events)
+
+
+def test_a_program_that_ends_at_once_loses_nothing(receiver):
+    """The event of a program that ends right after its only span arrives."""
+    done = run("import llm_track\nwith llm_track.llm_span('last'): pass", receiver.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert names(receiver) == ["last"]
+
+
+@pytest.mark.parametrize("ending", ["raise ValueError('x')", "import sys; sys.exit(3)"])
+def test_a_program_that_fails_loses_nothing(receiver, ending):
+    """An uncaught exception and sys.exit deliver what was recorded, and keep their exit code."""
+    done = run(f"import llm_track\nwith llm_track.llm_span('last'): pass\n{ending}", receiver.url)
+    assert done.returncode == (3 if "exit" in ending else 1)
+    assert names(receiver) == ["last"]
+
+
+def test_a_span_that_is_open_at_the_end_is_sent(receiver):
+    """A span that nobody closes is settled when the program ends, as cancelled."""
+    run("import llm_track\nspan = llm_track.llm_span('open').__enter__()", receiver.url)
+    assert [event["properties"]["llm_outcome"] for event in receiver.events] == ["cancelled"]
+
+
+def test_a_forked_child_sends_its_own_and_nothing_twice(receiver):
+    """Parent and child each send what they recorded; the child's span has the parent's as its parent."""
+    run(
+        """
+        import llm_track, os
+        with llm_track.llm_span("parent"):
+            with llm_track.llm_span("before"): pass
+            child = os.fork()
+            if not child:
+                with llm_track.llm_span("child"): pass
+                llm_track.flush()
+                os._exit(0)
+            os.waitpid(child, 0)
+        """,
+        receiver.url,
+    )
+    assert names(receiver) == ["before", "child", "parent"]
+    by_name = {event["properties"]["$ai_span_name"]: event["properties"] for event in receiver.events}
+    assert by_name["child"]["$ai_parent_id"] == by_name["parent"]["$ai_span_id"]
+
+
+def test_a_dead_posthog_delays_the_end_by_a_bounded_time(receiver):
+    """A PostHog that cannot be reached holds up the end of a program for about 5 seconds, not more."""
+    start = time.monotonic()
+    done = run("import llm_track\nwith llm_track.llm_span('last'): pass", "http://127.0.0.1:9")
+    assert done.returncode == 0
+    assert time.monotonic() - start < 15
+
+
+def test_without_a_key_one_line_says_what_to_do():
+    """Without a key the program runs on; one log line names the variable and what to do."""
+    program = """
+        import llm_track
+        for _ in range(3):
+            with llm_track.llm_span("x"): pass
+        llm_track.flush()
+        print(llm_track.stats()["dropped_no_key"])
+        """
+    done = run(program, "", POSTHOG_API_KEY="")
+    assert done.stdout.strip() == "3"
+    assert done.stderr.count("POSTHOG_API_KEY is not set") == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_import_and_autopatch_load_no_sdk_and_no_client():
+    """import llm_track; autopatch() loads no provider SDK, no posthog, no duckdb and no price list."""
+    program = """
+        import sys, llm_track
+        llm_track.autopatch()
+        heavy = {"openai", "anthropic", "posthog", "duckdb", "genai_prices", "httpx", "httpx2", "rich"}
+        print(sorted(heavy & set(sys.modules)))
+        """
+    assert run(program, "").stdout.strip() == "[]"
+
+
+def test_a_burst_of_spans_arrives_whole(receiver):
+    """Ten thousand spans in one burst all arrive, each once."""
+    program = """
+        import llm_track
+        for number in range(10_000):
+            with llm_track.llm_span("burst"): pass
+        llm_track.flush(60)
+        """
+    run(program, receiver.url)
+    assert len(receiver.events) == len({event["uuid"] for event in receiver.events}) == 10_000
+
+
+def test_the_users_own_client_is_used_and_not_shut_down(receiver):
+    """configure(client=...) sends through that client, which works on after llm_track.shutdown()."""
+    program = f"""
+        import llm_track, posthog
+        client = posthog.Posthog("phc_own", host={receiver.url!r})
+        llm_track.configure(client=client)
+        with llm_track.llm_span("mine"): pass
+        llm_track.shutdown()
+        client.capture("still alive", distinct_id="u")
+        client.flush()
+        """
+    assert run(program, "http://127.0.0.1:9").stderr == ""
+    assert sorted(event["event"] for event in receiver.events) == ["$ai_trace", "still alive"]
+
+
+def test_stats_say_what_became_of_the_events():
+    """Dropped, silenced, sampled and admitted events are counted by name."""
+    before = llm_track.stats()
+    with capture_events(), llm_track.llm_span("quiet", no_log=True):
+        pass
+    llm_track.configure(processors=[lambda event: None])
+    with capture_events(), llm_track.llm_span("dropped"):
+        pass
+    llm_track.configure(sample_rate=0.0)
+    with capture_events(), llm_track.llm_span("sampled"):
+        pass
+    llm_track.configure()
+    with capture_events(), llm_track.llm_span("admitted"):
+        pass
+    after = llm_track.stats()
+    for name in ("no_log", "dropped_by_processor", "sampled_out", "admitted"):
+        assert after[name] == before.get(name, 0) + 1
+
+
+def test_a_full_queue_drops_and_counts(monkeypatch, caplog):
+    """When too much waits, new events are counted as dropped, with one log line, and nobody is blocked."""
+    fresh = worker._Worker()
+    monkeypatch.setattr(worker, "LONGEST_QUEUE", 0)
+    for _ in range(3):
+        fresh.put(object())
+    assert fresh.counts["dropped_queue_full"] == 3
+    assert len([record for record in caplog.records if "drops events" in record.message]) == 1
+
+
+def test_a_client_that_raises_does_not_stop_the_next_event(without_pytest, caplog):
+    """An exception of the client is logged once and counted; later events still go out."""
+
+    class Client:
+        calls = 0
+
+        def capture(self, name, **given):
+            Client.calls += 1
+            raise OSError("broken client")
+
+        def flush(self, timeout_seconds):
+            raise OSError("broken flush")
+
+    llm_track.configure(client=Client())
+    for _ in range(3):
+        with llm_track.llm_span("x"):
+            pass
+    assert llm_track.flush(10.0)
+    worker._worker.sink = worker._worker.sink_settings = None
+    assert Client.calls == 3
+    assert caplog.text.count("could not turn a call into an event") == 1
+
+
+def test_events_can_be_read_as_json():
+    """Every property of an event is plain JSON."""
+    with capture_events() as events, llm_track.llm_span("x", metadata={"when": object()}) as span:
+        span.set(output={1: {2, 3}, "nan": float("nan")})
+    json.dumps(events[0].properties, allow_nan=False)
