@@ -74,6 +74,16 @@ def attempt(function: Callable[..., T], *args: Any, otherwise: T) -> T:
         return otherwise
 
 
+_said: set[str] = set()
+
+
+def say_once(text: str) -> None:
+    """Log a warning for the developer, once per process."""
+    if text not in _said:
+        _said.add(text)
+        logger.warning(text)
+
+
 def _report(doing: str, error: Exception) -> None:
     kind = f"{doing}: {type(error).__name__}"
     faults[kind] += 1

@@ -131,9 +131,10 @@ def owner() -> Node | None:
 class _GeneratorBody:
     """A ``with`` block inside a generator.
 
-    The block stays open while the generator is paused at a ``yield``, and the consumer's code runs in the same context:
-    without care its calls would look as if they were made inside the block.  A paused generator has no caller, which
-    tells the two apart.  In another thread or task the context was copied on purpose, inside the block.
+    The block stays open while the generator is paused at a ``yield``, and the consumer's code runs in the same context,
+    or in a copy of it: without care its calls would look as if they were made inside the block.  A generator that does
+    not run has no caller, which tells the two apart.  One that waits is different from one that is paused: then what
+    runs in other tasks or threads was started inside the block.
     """
 
     __slots__ = ("frame", "runner")
@@ -144,11 +145,33 @@ class _GeneratorBody:
         self.runner = _runner()
 
     def paused(self) -> bool:
-        """Tell whether the code that runs now, where the block was opened, is outside of the block."""
-        return (self.frame is None or self.frame.f_back is None) and _runner() == self.runner
+        """Tell whether the code that runs now is outside of the block."""
+        frame = self.frame
+        if frame is None:
+            return _runner() == self.runner
+        if frame.f_back is not None:
+            return False
+        return not _waits(frame) or _runner() == self.runner
 
 
-_GENERATOR_FLAGS = 0x20 | 0x200  # CO_GENERATOR, CO_ASYNC_GENERATOR
+def _waits(frame: FrameType) -> bool:
+    """Tell whether an async generator stands at an ``await``, not at a ``yield``: by the instruction it resumes at."""
+    if not frame.f_code.co_flags & _ASYNC_GENERATOR:
+        return False
+    from opcode import opname  # only for spans inside async generators
+
+    code = frame.f_code.co_code
+    for at in (frame.f_lasti, frame.f_lasti + 2):  # Python 3.13 notes the next instruction, earlier ones the last
+        name, argument = opname[code[at]], code[at + 1]
+        if name == "RESUME":
+            return argument & 3 >= 2
+        if name == "YIELD_FROM":  # Python 3.10
+            return True
+    return False
+
+
+_ASYNC_GENERATOR = 0x200  # CO_ASYNC_GENERATOR of the inspect module
+_GENERATOR_FLAGS = 0x20 | _ASYNC_GENERATOR
 _DRIVERS = ("contextlib", "_pytest.")
 
 

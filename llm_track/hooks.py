@@ -80,9 +80,15 @@ class Unstarted:
 
     __slots__ = ("_awaitable", "_dropped")
 
-    def __init__(self, awaitable: Any, dropped: Callable[[], None] | None = None) -> None:
-        self._awaitable = awaitable
+    def __init__(self, dropped: Callable[[], None] | None = None) -> None:
+        """Make it before the coroutine: of two that die together, the garbage collector finalises the older first."""
+        self._awaitable: Any = None
         self._dropped = dropped
+
+    def hold(self, awaitable: Any) -> Unstarted:
+        """Keep a coroutine until it is taken."""
+        self._awaitable = awaitable
+        return self
 
     def take(self) -> Any:
         """Return the coroutine, to be awaited now."""

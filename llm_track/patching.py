@@ -7,7 +7,7 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 import wrapt
 
@@ -24,8 +24,8 @@ _wanted: set[str] = set()
 """The providers that are to be hooked now or when they are imported."""
 _waiting: set[str] = set()
 """The providers whose import triggers the hooks; wrapt cannot forget a trigger, so each is set once."""
-_chosen: WeakSet[Any] = WeakSet()
-"""The client objects that are tracked although their provider is not; a copy that one makes of itself is added."""
+_chosen: WeakValueDictionary[int, Any] = WeakValueDictionary()
+"""By their `id`, the clients that are tracked although their provider is not; a copy that one makes of itself is added."""
 _undo: dict[str, list[Callable[[], None]]] = {}
 """How to take the hooks of a provider off again."""
 
@@ -65,7 +65,8 @@ def unpatch(*names: str) -> None:
     """Take the hooks off again; every method is the very object that it was before."""
     for name in names or tuple(providers.KNOWN):
         _wanted.discard(name)
-        _chosen.clear()
+        for client in [client for client in _chosen.values() if _is_of(client, name)]:
+            del _chosen[id(client)]
         for undo in reversed(_undo.pop(name, [])):
             undo()
     if not _wanted:
@@ -92,7 +93,7 @@ def instrument(client: T) -> T:
             owner = getattr(module, target.path.partition(".")[0], None)
             if isinstance(owner, type) and isinstance(client, owner):
                 _hook_now(name, module)
-                _chosen.add(client)
+                _chosen[id(client)] = client
                 return client
     raise ConfigurationError(
         f"llm_track knows no client of type {type(client).__module__}.{type(client).__qualname__}; it is not tracked. "
@@ -130,14 +131,18 @@ def _hook_now(name: str, module: Any) -> None:
 
 
 def _wanted_of(provider: Provider) -> Callable[[Any], bool]:
-    return lambda client: provider.name in _wanted or client in _chosen
+    return lambda client: provider.name in _wanted or id(client) in _chosen
+
+
+def _is_of(client: Any, name: str) -> bool:
+    return any(parent.__module__.partition(".")[0] == name for parent in type(client).__mro__)
 
 
 def _copied(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What a tracked client makes of itself is tracked too."""
     made = wrapped(*args, **kwargs)
-    if instance in _chosen:
-        _chosen.add(made)
+    if id(instance) in _chosen:
+        _chosen[id(made)] = made
     return made
 
 

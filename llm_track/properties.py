@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from llm_track._guard import attempt
 from llm_track.records import Event, Failure, ModelCall, Record, Response, Span, Usage
 from llm_track.snapshot import jsonable
 
@@ -38,9 +39,8 @@ _LONGEST_ID = 200
 
 def event(record: Record) -> Event:
     """Translate a record into the event that PostHog is told."""
-    properties: dict[str, Any] = {
-        str(key): jsonable(value) for key, value in record.identity.metadata.items() if not str(key).startswith("$ai_")
-    }
+    metadata = jsonable(record.identity.metadata)
+    properties: dict[str, Any] = {key: value for key, value in metadata.items() if not key.startswith("$ai_")}
     properties |= _place(record)
     if isinstance(record, ModelCall):
         name = _EVENTS[record.kind]
@@ -54,8 +54,8 @@ def event(record: Record) -> Event:
         uuid=record.span_id,
         trace_id=record.trace_id,
         distinct_id=_distinct_id(record.identity.user_id),
-        properties=properties,
-        groups={str(kind): str(key) for kind, key in record.identity.groups.items()},
+        properties=jsonable(properties),
+        groups={kind: str(key) for kind, key in jsonable(record.identity.groups).items() if key is not None},
         timestamp=record.ended_at,
         no_log=record.identity.no_log,
         exception=record.failure.exception if record.failure else None,
@@ -81,7 +81,9 @@ def anonymity(event: Event) -> dict[str, Any]:
 
 
 def _distinct_id(user_id: str | None) -> str | None:
-    return str(user_id)[:_LONGEST_ID] if user_id not in (None, "") else None
+    """Whatever the program uses as the id of a user, as text."""
+    given = user_id if isinstance(user_id, str) else attempt(str, user_id, otherwise="") if user_id is not None else ""
+    return str(jsonable(given))[:_LONGEST_ID] or None
 
 
 def _place(record: Record) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def _place(record: Record) -> dict[str, Any]:
     return _given(
         {
             "$ai_lib": "llm_track",
-            "$ai_lib_version": _version(),
+            "$ai_lib_version": version(),
             "$ai_trace_id": record.trace_id,
             "$ai_span_id": record.span_id,
             "$ai_parent_id": None if is_trace else record.parent_id or record.trace_id,
@@ -120,8 +122,8 @@ def _span(span: Span) -> dict[str, Any]:
         {
             "$ai_span_name": span.name,
             "$ai_span_type": span.kind if span.kind != "span" else None,
-            "$ai_input_state": jsonable(span.input),
-            "$ai_output_state": jsonable(span.output),
+            "$ai_input_state": span.input,
+            "$ai_output_state": span.output,
         }
     )
 
@@ -145,8 +147,8 @@ def _endpoint(call: ModelCall) -> dict[str, Any]:
         {
             "$ai_span_name": call.name,
             "$ai_model": call.request.model,
-            "$ai_input_state": jsonable(call.input_state),
-            "$ai_output_state": jsonable(call.output_state),
+            "$ai_input_state": call.input_state,
+            "$ai_output_state": call.output_state,
         }
     )
 
@@ -158,24 +160,24 @@ def _model_call(call: ModelCall) -> dict[str, Any]:
         {
             "$ai_model": served or asked or "unknown",
             "llm_requested_model": asked if served and asked and served != asked else None,
-            "$ai_model_parameters": jsonable(call.request.parameters),
+            "$ai_model_parameters": call.request.parameters,
             "$ai_service_tier": response.service_tier,
             "$ai_tokens_source": "sdk",
         }
     )
-    shared["$ai_input"] = jsonable(call.request.input)
+    shared["$ai_input"] = call.request.input
     shared |= _usage(response.usage)
     if call.kind == "embedding":
         return shared
     shared |= {
-        "$ai_output_choices": jsonable(response.output) if response.output is not None else [],
+        "$ai_output_choices": response.output if response.output is not None else [],
         "$ai_stream": call.request.stream,
         "$ai_stop_reason": response.stop_reason,
     }
     return shared | _given(
         {
             "$ai_response_id": response.id,
-            "$ai_tools": jsonable(call.request.tools),
+            "$ai_tools": call.request.tools,
             "$ai_max_tokens": _max_tokens(call.request.parameters),
             "$ai_effort": _effort(call.request.parameters),
             "$ai_time_to_first_token": _rounded(call.time_to_first_token),
@@ -202,7 +204,7 @@ def _usage(usage: Usage) -> dict[str, Any]:
             "$ai_cache_reporting_exclusive": None
             if usage.cache_included_in_input is None
             else not usage.cache_included_in_input,
-            "$ai_usage": jsonable(usage.raw),
+            "$ai_usage": usage.raw,
         }
     ) | (reported_cost(usage.cost) if usage.cost is not None else {})
 
@@ -281,10 +283,12 @@ def _given(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
+def version() -> str:
+    """Return the version of llm_track."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
 
     try:
-        return version("llm-track")
+        return installed("llm-track")
     except PackageNotFoundError:  # run from a source tree that was never installed
         return "unknown"

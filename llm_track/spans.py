@@ -11,7 +11,7 @@ from llm_track import context
 from llm_track._guard import guarded
 from llm_track.config import settings
 from llm_track.records import SpanKind
-from llm_track.snapshot import snapshot
+from llm_track.snapshot import jsonable, snapshot
 from llm_track.steps import SpanStep, end, inherit
 from llm_track.tracking import Tracking, decorate
 
@@ -134,7 +134,7 @@ def llm_span(
     ...     span.set(output="done")
     """
     given = {"user_id": user_id, "session_id": session_id, "groups": groups, "metadata": metadata, "no_log": no_log}
-    return LLMSpan(name, kind, given)
+    return LLMSpan(name if name is None or isinstance(name, str) else str(jsonable(name)), kind, given)
 
 
 def current_trace_id() -> str | None:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from llm_track import worker
+from llm_track._guard import attempt, say_once
 from llm_track.failures import failure_of
 from llm_track.records import Identity, Record, Span, SpanKind
 from llm_track.settling import OpenStep
@@ -90,13 +91,24 @@ def inherit(
     no_log: bool = False,
 ) -> Identity:
     """Return the identity inside a span: what it names itself, else what the enclosing one named."""
+    groups, metadata = _mapping("groups", groups), _mapping("metadata", metadata)
     return Identity(
         user_id=outer.user_id if user_id is None else user_id,
         session_id=outer.session_id if session_id is None else session_id,
         groups={**outer.groups, **groups} if groups else outer.groups,
-        metadata={**outer.metadata, **snapshot(dict(metadata))} if metadata else outer.metadata,
-        no_log=outer.no_log or no_log,
+        metadata={**outer.metadata, **snapshot(metadata)} if metadata else outer.metadata,
+        no_log=outer.no_log or bool(no_log),
     )
+
+
+def _mapping(name: str, value: Any) -> dict[str, Any]:
+    """An argument that cannot be used is left out, and all others count: user and silence must not depend on it."""
+    if value is None:
+        return {}
+    usable: dict[str, Any] | None = attempt(dict, value, otherwise=None) if isinstance(value, Mapping) else None
+    if usable is None:
+        say_once(f"llm_track ignores {name} of type {type(value).__name__}: it must be a dict, like {{'plan': 'pro'}}.")
+    return usable or {}
 
 
 def end(step: OpenStep, error: BaseException | None) -> None:

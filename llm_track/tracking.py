@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
@@ -130,7 +131,8 @@ def _wrapper(tracking: Tracking, function: Callable[..., Any]) -> Callable[..., 
     if _is_lazy(function):  # its body runs later, and so does the span
 
         def later(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            return _run(wrapped(*args, **kwargs), lambda: _open(tracking, wrapped, args, kwargs), gave)
+            unstarted = Unstarted()
+            return _run(wrapped(*args, **kwargs), unstarted, lambda: _open(tracking, wrapped, args, kwargs), gave)
 
         return later
 
@@ -146,8 +148,8 @@ def _wrapper(tracking: Tracking, function: Callable[..., Any]) -> Callable[..., 
             raise
         finally:
             context.place(before)
-        if isinstance(result, CoroutineType) and inspect.getcoroutinestate(result) == inspect.CORO_CREATED:
-            return _awaited(result, node, gave)  # a plain function that hands out the work of another
+        if isinstance(result, _LAZY) and _is_fresh(result):  # a plain function that hands out the work of another
+            return _run(result, Unstarted(dropped=lambda: end(node, None)), lambda: node, gave)
         gave(node, result)
         end(node, None)
         return result
@@ -163,19 +165,29 @@ def _is_lazy(function: Callable[..., Any]) -> bool:
     )
 
 
-def _run(inner: Any, opened: stepping.Opener, gave: stepping.Closer) -> Any:
+_LAZY = (CoroutineType, GeneratorType, AsyncGeneratorType)
+
+
+def _is_fresh(result: Any) -> bool:
+    """Tell whether what a function hands out is unstarted and held by nobody else: then nobody can miss it.
+
+    Two references are ours, in this function and in its caller, and one is the argument of `sys.getrefcount`.
+    """
+    if sys.getrefcount(result) > 3:
+        return False
+    if isinstance(result, CoroutineType):
+        return inspect.getcoroutinestate(result) == inspect.CORO_CREATED
+    return isinstance(result, GeneratorType) and inspect.getgeneratorstate(result) == inspect.GEN_CREATED
+
+
+def _run(inner: Any, unstarted: Unstarted, opened: stepping.Opener, gave: stepping.Closer) -> Any:
     if isinstance(inner, GeneratorType) and inner.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE:
         return named(stepping.run_iterable_coroutine(inner, opened, gave), inner)
     if isinstance(inner, GeneratorType):
         return named(stepping.run_generator(inner, opened, gave), inner)
     if isinstance(inner, AsyncGeneratorType):
         return named(stepping.run_async_generator(inner, opened, gave), inner)
-    return named(stepping.run_coroutine(Unstarted(inner), opened, gave), inner)
-
-
-def _awaited(inner: Any, node: OpenStep, gave: stepping.Closer) -> Any:
-    unstarted = Unstarted(inner, dropped=lambda: end(node, None))
-    return named(stepping.run_coroutine(unstarted, lambda: node, gave), inner)
+    return named(stepping.run_coroutine(unstarted.hold(inner), opened, gave), inner)
 
 
 def _open(

@@ -90,7 +90,7 @@ class _Worker:
             self._starting.release()
 
     def _run(self) -> None:
-        with guarded("prepare the delivery of events", background=True):
+        with _busy, guarded("prepare the delivery of events", background=True):
             self._sink()  # builds the client now, while the program still runs: it starts threads of its own
         while True:
             self._handle(self.queue.get())
@@ -100,7 +100,7 @@ class _Worker:
             work.set()
             return
         done = False
-        with guarded("turn a call into an event", background=True):
+        with _busy, guarded("turn a call into an event", background=True):
             self._deliver(work)
             done = True
         if not done:
@@ -142,8 +142,7 @@ class _Worker:
             return self.override
         chosen = settings()
         if self.sink_settings is not chosen:
-            with _building:
-                self._build(chosen)
+            self._build(chosen)
         return self.sink
 
     def _build(self, chosen: Settings) -> None:
@@ -186,8 +185,10 @@ class _Worker:
 
 
 _worker = _Worker()
-_building = threading.RLock()
-"""Held while the client is imported and built: a fork amid that would leave the child with modules locked for ever."""
+_busy = threading.RLock()
+"""Held by the worker while it works.  A fork waits for it: amid an import, or amid the client's first look at the
+machine, it would leave the child with locks that nobody opens."""
+_held_for_fork = False
 _exiting = False
 """From Python 3.12 on no thread starts once the interpreter ends: what is left is worked off where it is flushed."""
 
@@ -252,20 +253,22 @@ def shutdown() -> None:
 
 def _after_fork() -> None:
     """A child starts with nothing: what the parent had queued or open, the parent sends."""
-    global _worker, _building
-    _building = threading.RLock()
-    override = _worker.override
-    _worker = _Worker()
-    _worker.override = override
+    global _worker, _busy
+    _busy = threading.RLock()
+    before, _worker = _worker, _Worker()
+    _worker.override = before.override
+    _worker.sink, _worker.sink_settings = before.sink, before.sink_settings  # the client mends itself after a fork
     open_steps.clear()
 
 
 def _before_fork() -> None:
-    _building.acquire(timeout=EXIT_SECONDS)
+    global _held_for_fork
+    _held_for_fork = _busy.acquire(timeout=EXIT_SECONDS)
 
 
 def _after_fork_in_parent() -> None:
-    _building.release()
+    if _held_for_fork:
+        _busy.release()
 
 
 atexit.register(at_exit)

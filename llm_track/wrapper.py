@@ -11,11 +11,11 @@ from time import perf_counter
 from typing import Any
 
 from llm_track import context, worker
-from llm_track._guard import guarded
+from llm_track._guard import attempt, guarded
 from llm_track.calls import Call
 from llm_track.config import settings
 from llm_track.hooks import Unstarted, named
-from llm_track.providers import Invocation, Provider, Target
+from llm_track.providers import Invocation, Provider, Reading, Target
 from llm_track.streams import follow, watch
 from llm_track.wire import Answer
 
@@ -36,7 +36,7 @@ def call_wrapper(provider: Provider, target: Target, wanted: Callable[[Any], boo
                 call = _start(provider, target, instance, args, kwargs)
         if call is None:
             return wrapped(*args, **kwargs)
-        before = context.place(call)
+        before, unstarted = context.place(call), Unstarted()
         try:
             result = _ask(call, wrapped, args, kwargs)
         except BaseException as error:
@@ -45,7 +45,7 @@ def call_wrapper(provider: Provider, target: Target, wanted: Callable[[Any], boo
         finally:
             context.place(before)
         if isawaitable(result):
-            return named(_drive(call, Unstarted(result), lambda: wrapped(*args, **kwargs)), result)
+            return named(_drive(call, unstarted.hold(result), lambda: wrapped(*args, **kwargs)), result)
         _observe(call, result)
         return result
 
@@ -82,7 +82,14 @@ def _start(
     if not settings().enabled or context.owner() is not None:
         return None
     reading = target.read(Invocation(instance, args, kwargs))
+    if reading is not None and _is_same_call(context.current(), provider, reading):
+        return None
     return None if reading is None else Call(provider, reading, worker.put)
+
+
+def _is_same_call(around: context.Node | None, provider: Provider, reading: Reading) -> bool:
+    """Tell whether the call in progress is this very call: two hooks lie on top of each other."""
+    return isinstance(around, Call) and around.provider is provider and around.reading.asks(reading.asked)
 
 
 async def _drive(call: Call, unstarted: Unstarted, again: Callable[[], Any]) -> Any:
@@ -122,7 +129,7 @@ def _settled_or_watched(call: Call, result: Any) -> bool:
     if answered is None:
         return False
     response, answer = answered
-    if answer.ended:
+    if answer.ended or response.is_closed:
         call.answer = answer
         call.finish()
         if call.reading.hides is not None:
@@ -152,7 +159,8 @@ def _answer(call: Call) -> tuple[Any, Answer] | None:
         status=response.status_code, headers=response.headers, url=str(response.request.url), retries=retries
     )
     if response.is_stream_consumed or response.is_closed:
-        answer.content, answer.ended, answer.times = response.content, True, [perf_counter()]
+        answer.content = attempt(lambda: response.content, otherwise=None)  # closed unread, it has none
+        answer.ended, answer.times = answer.content is not None, [perf_counter()]
     return response, answer
 
 

@@ -84,6 +84,21 @@ def test_key_and_host_have_a_second_name(monkeypatch, name, first, second):
     assert getattr(settings(), name) == "https://from-first"
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("eu.i.posthog.com", "https://eu.i.posthog.com"),
+        ("localhost:8000", "http://localhost:8000"),
+        ("127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://posthog.internal", "http://posthog.internal"),
+    ],
+)
+def test_a_host_may_be_written_without_its_scheme(written, meant):
+    """A host without a scheme, to which the client could deliver nothing, gets the one that was surely meant."""
+    configure(host=written)
+    assert settings().host == meant
+
+
 def test_blanks_around_a_variable_are_dropped(monkeypatch):
     """A key pasted with a line end still is the key."""
     monkeypatch.setenv("POSTHOG_API_KEY", " phc_1\n")
@@ -146,6 +161,11 @@ def test_an_unknown_name_like_no_other_is_named_without_advice():
         ("enabled", "maybe", "true or false"),
         ("exceptions", 2, "true or false"),
         ("follow_threads", "never", "true or false"),
+        ("api_key", 5, "a string"),
+        ("host", ["https://h"], "a string"),
+        ("client", "phc_1", "an instance of posthog.Posthog"),
+        ("client", type("Posthog", (), {"capture": len, "flush": len}), "an instance of posthog.Posthog"),
+        ("client", type("HalfClient", (), {"capture": len})(), "an instance of posthog.Posthog"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_an_error_that_says_what_to_write(name, value, advice):

@@ -244,3 +244,27 @@ def test_outside_of_a_model_call_nobody_owns_a_call():
     """A span owns no model call; only an enclosing model call does."""
     with llm_span("span"):
         assert owner() is None
+
+
+def test_a_consumers_tasks_are_not_inside_a_paused_async_generator():
+    """Tasks and threads that the consumer starts while the generator is paused are the consumer's own."""
+
+    async def numbers():
+        async with llm_span("generator", user_id="alice"):
+            await asyncio.gather(step("inside"))
+            yield 1
+
+    async def step(name):
+        with llm_span(name):
+            await asyncio.sleep(0)
+
+    async def main():
+        async for _ in numbers():
+            await asyncio.create_task(step("task"))
+            await asyncio.gather(step("gathered"))
+            await asyncio.to_thread(asyncio.run, step("thread"))
+
+    with capture_events() as events:
+        asyncio.run(main())
+    users = {event.properties["$ai_span_name"]: event.distinct_id for event in events}
+    assert users == {"inside": "alice", "generator": "alice", "task": None, "gathered": None, "thread": None}

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from llm_track import _guard, stats
+from llm_track import ConfigurationError, _guard, stats
 from llm_track._guard import faults, guarded
 
 
@@ -64,6 +64,14 @@ def test_the_warning_names_the_place_and_not_the_text(caplog):
     assert f"(LeakyError at test_guard.py:{fail.__code__.co_firstlineno + 1})" in message
     assert "canary" not in caplog.text
     assert caplog.records[0].exc_info is None
+
+
+@pytest.mark.usefixtures("without_pytest")
+def test_the_words_of_llm_track_itself_are_repeated(caplog):
+    """A wrong setting in the environment is found out late; the message about it is ours, and says what to write."""
+    with caplog.at_level(logging.WARNING, logger="llm_track"), guarded("read the settings"):
+        raise ConfigurationError("enabled is 'perhaps'; write true or false.")
+    assert "(ConfigurationError enabled is 'perhaps'; write true or false.)" in caplog.text
 
 
 @pytest.mark.usefixtures("without_pytest")

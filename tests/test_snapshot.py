@@ -302,6 +302,27 @@ class Shown:
         return "canary"
 
 
+class Lazy(pydantic.BaseModel):
+    """A model as programs have them: with fields beyond the declared ones, and some that are computed."""
+
+    model_config = pydantic.ConfigDict(extra="allow")
+    name: str
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @property
+    def loaded(self) -> str:
+        raise RuntimeError("loads from a database")
+
+    @pydantic.field_serializer("name")
+    def shown(self, name: str) -> str:
+        raise RuntimeError("serializer")
+
+
+def test_only_what_lies_in_an_object_is_read():
+    """No property, computed field or serializer of the program runs; fields beyond the declared ones are there too."""
+    assert jsonable(Lazy(name="n", more=[1])) == {"name": "n", "more": [1]}  # type: ignore[call-arg]
+
+
 def test_pydantic_does_not_warn(recwarn):
     """Reading a model whose values are not of its declared types prints no warning into the program."""
     model = Model()

@@ -36,7 +36,7 @@ def response(body: JSON) -> Response:
     """Read a response object.
 
     The stop reason is why it is incomplete (``max_output_tokens``), else its status (``completed``).
-    A run that is not done yet is ``pending``.
+    A run that is not done yet is ``pending`` and has none.
     """
     status = name(body.get("status"))
     error, error_type = error_of(body)

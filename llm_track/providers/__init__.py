@@ -40,6 +40,8 @@ class Reading:
     format: Format | None = None
     base_url: Any = None
     stream: bool = False
+    asked: Any = None
+    """The object that the SDK itself passes along for this one request."""
     recalled: bool = False
     """The call fetches an answer that an earlier call asked for: a background run, a batch."""
     replacement: tuple[tuple[Any, ...], dict[str, Any]] | None = None
@@ -48,6 +50,13 @@ class Reading:
     """Tells the chunks of a stream that the program did not ask for and must not see."""
     withdraws: Callable[[Reading, BaseException], bool] | None = None
     """Tells from an exception that it was the replacement that failed, not the program's own request."""
+
+    def asks(self, asked: Any) -> bool:
+        """Tell whether an object is this request, as the program gave it or as it was replaced."""
+        if asked is None:
+            return False
+        args, kwargs = self.replacement or ((), {})
+        return asked is self.asked or any(asked is other for other in (*args, *kwargs.values()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from llm_track._guard import say_once
 from llm_track.formats import Format
 from llm_track.providers import Invocation, Kind, Reading
 from llm_track.providers._hosts import biller
@@ -27,7 +28,7 @@ def by_path(
 
     def read(invocation: Invocation) -> Reading | None:
         options = options_of(invocation)
-        if options is None:
+        if options is None or _is_tracked_by_posthog(invocation.instance):
             return None
         path = "/" + str(options.url).partition("?")[0].strip("/")
         posted = options.method.lower() == "post"
@@ -41,9 +42,21 @@ def by_path(
             format=wire_format,
             base_url=base_url,
             stream=bool(invocation.kwargs.get("stream", False)),
+            asked=options,
         )
 
     return read
+
+
+def _is_tracked_by_posthog(client: Any) -> bool:
+    """The clients of ``posthog.ai`` send their own events; a second one would double tokens and cost."""
+    its_own = type(client).__module__.startswith("posthog.ai")
+    if its_own:
+        say_once(
+            f"llm_track leaves the calls of {type(client).__module__}.{type(client).__qualname__} to it: that client "
+            "sends its own events. Use the SDK's own client class to have them tracked by llm_track."
+        )
+    return its_own
 
 
 def options_of(invocation: Invocation) -> Any:

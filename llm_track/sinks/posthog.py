@@ -25,10 +25,10 @@ class PostHogSink:
 
     def emit(self, event: Event) -> bool:
         """Capture one event; false if the client did not take it."""
+        self._wait_for_room()
         distinct_id, extra = _identity(event)
         if self.exceptions and event.exception is not None:
             extra |= self._exception(event, distinct_id, extra)
-        self._wait_for_room()
         admitted = self.client.capture(
             event.name,
             distinct_id=distinct_id,

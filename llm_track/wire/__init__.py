@@ -7,11 +7,13 @@ every form in which an SDK hands an answer out (parsed, raw, streamed, read piec
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from llm_track._guard import attempt
 from llm_track.wire import eventstream, sse
 
 
@@ -56,7 +58,7 @@ class Answer:
         if self.content is not None:
             return self.content
         read = b"".join(self.pieces)
-        return self.decode(read) if self.decode is not None and read else read
+        return attempt(self.decode, read, otherwise=b"") if self.decode is not None and read else read
 
     def is_stream(self) -> bool:
         """Tell whether the body is a sequence of events."""
@@ -75,7 +77,7 @@ class Answer:
 
     def said_done(self) -> bool:
         """Tell whether a stream of server-sent events ended with its ``[DONE]`` mark."""
-        return b"[DONE]" in self.body()[-200:]
+        return _DONE.search(self.body()[-200:]) is not None
 
     def json(self) -> Any:
         """Return the body as JSON, or ``None`` if it is none."""
@@ -105,4 +107,5 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     return next((found for name in _REQUEST_IDS if (found := headers.get(name))), None)
 
 
+_DONE = re.compile(rb"(?:\A|[\r\n])data: ?\[DONE\]\s*\Z")
 _REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id")

@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._head(answer, content_type, {"content-length": str(len(pieces[0]))})
             self.wfile.write(pieces[0])
 
-    do_GET = do_POST = _answer  # noqa: N815  the names that http.server looks for
+    do_GET = do_POST = _answer
 
     def _head(self, answer: dict[str, Any], content_type: str, framing: dict[str, str]) -> None:
         self.send_response(answer.get("status", 200))

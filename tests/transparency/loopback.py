@@ -92,8 +92,6 @@ class _Handler(BaseHTTPRequestHandler):
         route = route.removeprefix("v1/").replace("/", "_")
         if mode == "slow":
             time.sleep(SLOW_SECONDS)
-        if mode == "flaky":
-            mode = "e500" if self.headers.get("x-stainless-retry-count", "0") == "0" else "ok"
         try:
             if mode in STATUSES:
                 self._refuse(mode)

@@ -140,7 +140,9 @@ class SDK:
         return kind(transport=self.http.MockTransport(handler), **options)
 
     def mocked(self, handler: Callable[[Any], Any], **options: Any) -> Any:
-        return self.client(http_client=self.transport(handler), **options)
+        client = self.client(http_client=self.transport(handler), **options)
+        client._platform = "Linux"  # else it asks a thread, which takes any number of turns of the loop
+        return client
 
     def piecewise(self, log: Callable[[str], Any] = lambda told: None) -> Any:
         """A client whose streams come piece by piece, each after one turn of the loop, with no network or thread."""
@@ -169,15 +171,11 @@ class SDK:
         def handler(request: Any) -> Any:
             return self.http.Response(200, headers={"content-type": "text/event-stream"}, stream=Pieces())
 
-        client = self.mocked(handler)
-        client._platform = "Linux"  # else it asks a thread, which takes any number of turns
-        return client
+        return self.mocked(handler)
 
     def stalled(self) -> Any:
         """A client that is never answered."""
-        client = self.mocked(lambda request: asyncio.sleep(60))
-        client._platform = "Linux"
-        return client
+        return self.mocked(lambda request: asyncio.sleep(60))
 
     def resource(self, client: Any) -> Any:
         return client.chat.completions if self.openai else client.messages

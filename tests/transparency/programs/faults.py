@@ -36,6 +36,8 @@ class Unwilling:
     def capture(self, *args: Any, **kwargs: Any) -> str:
         raise ConnectionError("no room")
 
+    flush = capture
+
     def __getattr__(self, name: str) -> Any:
         raise RuntimeError(f"no {name}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from typing import Any
 
@@ -117,6 +118,11 @@ async def options_stay_as_they_were(sdk: SDK) -> None:
     before = json.dumps(mine)
     stream = await value(client.chat.completions.create(model="m", stream=True, **mine))
     show("chunks", [chunk async for chunk in each(stream)])
+    body = {"model": "m", "stream": True, **mine}
+    kind = sdk.module.AsyncStream if sdk.asynchronous else sdk.module.Stream
+    chunk = importlib.import_module("openai.types.chat").ChatCompletionChunk
+    stream = await value(client.post(sdk.path, cast_to=chunk, body=body, stream=True, stream_cls=kind[chunk]))
+    show("posted", [chunk async for chunk in each(stream)], sorted(body))
     show("unedited", json.dumps(mine) == before)
 
 
