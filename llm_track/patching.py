@@ -25,7 +25,7 @@ _wanted: set[str] = set()
 _waiting: set[str] = set()
 """The providers whose import triggers the hooks; wrapt cannot forget a trigger, so each is set once."""
 _chosen: WeakValueDictionary[int, Any] = WeakValueDictionary()
-"""By their `id`, the clients that are tracked although their provider is not; a copy that one makes of itself is added."""
+"""By their `id`, the clients that are tracked although their provider is not, and the copies they make."""
 _undo: dict[str, list[Callable[[], None]]] = {}
 """How to take the hooks of a provider off again."""
 

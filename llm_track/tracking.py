@@ -148,7 +148,9 @@ def _wrapper(tracking: Tracking, function: Callable[..., Any]) -> Callable[..., 
             raise
         finally:
             context.place(before)
-        if isinstance(result, _LAZY) and _is_fresh(result):  # a plain function that hands out the work of another
+        if isinstance(result, _LAZY) and _is_fresh(
+            result, _references(result)
+        ):  # a plain function that hands out the work of another
             return _run(result, Unstarted(dropped=lambda: end(node, None)), lambda: node, gave)
         gave(node, result)
         end(node, None)
@@ -168,12 +170,22 @@ def _is_lazy(function: Callable[..., Any]) -> bool:
 _LAZY = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
 
-def _is_fresh(result: Any) -> bool:
-    """Tell whether what a function hands out is unstarted and held by nobody else: then nobody can miss it.
+def _references(value: Any) -> int:
+    return sys.getrefcount(value)
 
-    Two references are ours, in this function and in its caller, and one is the argument of `sys.getrefcount`.
-    """
-    if sys.getrefcount(result) > 3:
+
+def _references_of_ours() -> int:
+    """How many references a value has that only a function like `_wrapper`'s holds; Python versions count differently."""
+    value = object()
+    return _references(value)
+
+
+_OURS = _references_of_ours()
+
+
+def _is_fresh(result: Any, references: int) -> bool:
+    """Tell whether what a function hands out is unstarted and held by nobody else: then nobody can miss it."""
+    if references > _OURS:
         return False
     if isinstance(result, CoroutineType):
         return inspect.getcoroutinestate(result) == inspect.CORO_CREATED

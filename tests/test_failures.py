@@ -10,21 +10,25 @@ import pytest
 
 from llm_track import _guard
 from llm_track.failures import ending, failure_of, said_by
+from llm_track.formats import chat_completions
 from llm_track.records import Response
 from llm_track.wire import Answer
 
 
 def a_call(**given: Any) -> Any:
     """Return as much of a call as failures look at."""
+    reading = SimpleNamespace(format=given.pop("format", None))
     provider = SimpleNamespace(failure=given.pop("failure", lambda error: {}))
-    return SimpleNamespace(**{"error": None, "outcome": "completed", "answer": None, **given, "provider": provider})
+    shared = {"error": None, "outcome": "completed", "answer": None, "reading": reading, "provider": provider}
+    return SimpleNamespace(**shared | given)
 
 
-def an_answer(kind: str) -> Answer:
-    return Answer(status=200, headers={"content-type": kind}, url="https://h")
+def an_answer(kind: str, *, ended: bool = False) -> Answer:
+    return Answer(status=200, headers={"content-type": kind}, url="https://h", ended=ended)
 
 
-STREAM, BODY = an_answer("text/event-stream"), an_answer("application/json")
+STREAM, BODY = an_answer("text/event-stream"), an_answer("application/json", ended=True)
+UNREAD = an_answer("application/json")
 DONE, CUT = Response(), Response(complete=False)
 TOLD = Response(error="overloaded", error_type="overloaded_error")
 
@@ -41,6 +45,11 @@ TOLD = Response(error="overloaded", error_type="overloaded_error")
         ({"answer": STREAM, "outcome": "closed_early"}, None, "closed_early", None),
         ({"answer": STREAM}, CUT, "broken", "IncompleteStream"),
         ({"answer": BODY}, CUT, "completed", None),
+        ({"answer": BODY}, None, "completed", None),
+        ({"answer": BODY, "format": chat_completions}, None, "broken", "UnreadableAnswer"),
+        ({"answer": UNREAD, "format": chat_completions, "outcome": "never_read"}, None, "never_read", None),
+        ({"error": ValueError("x"), "answer": BODY}, None, "failed", "ValueError"),
+        ({"error": ValueError("x"), "answer": UNREAD}, None, "broken", "ValueError"),
         ({"answer": BODY}, TOLD, "failed", "overloaded_error"),
         ({"answer": STREAM}, TOLD, "failed", "overloaded_error"),
         ({"answer": BODY}, Response(error="odd"), "failed", "error"),

@@ -82,6 +82,14 @@ def test_an_error_without_a_traceback_is_reported_too(caplog):
     assert "(LeakyError at an unknown line)" in caplog.text
 
 
+def test_what_a_developer_should_know_is_said_once(monkeypatch, caplog):
+    """The same hint is logged once per process, and another one still is."""
+    monkeypatch.setattr(_guard, "_said", set())
+    for text in ("100 % of it", "100 % of it", "another"):
+        _guard.say_once(text)
+    assert [record.getMessage() for record in caplog.records] == ["100 % of it", "another"]
+
+
 def test_under_pytest_a_fault_is_raised():
     """Nobody develops against a fault that production would hide."""
     with pytest.raises(LeakyError, match="canary"), guarded("read a thing"):

@@ -415,7 +415,7 @@ def test_the_version_is_that_of_the_package(monkeypatch):
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", missing)
-    assert properties._version.__wrapped__() == "unknown"
+    assert properties.version.__wrapped__() == "unknown"
 
 
 def test_no_other_file_spells_the_names_of_posthog():

@@ -358,7 +358,7 @@ def test_cycles_and_depth_come_to_an_end(number, read):
     done: list[Any] = []
     thread = threading.Thread(target=lambda: done.append(read(cycles()[number])), daemon=True)
     thread.start()
-    thread.join(10)
+    thread.join(60)
     assert done
     if number != 3:
         text = json.dumps(jsonable(done[0]))

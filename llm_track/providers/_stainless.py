@@ -50,7 +50,7 @@ def by_path(
 
 def _is_tracked_by_posthog(client: Any) -> bool:
     """The clients of ``posthog.ai`` send their own events; a second one would double tokens and cost."""
-    its_own = type(client).__module__.startswith("posthog.ai")
+    its_own = any(parent.__module__.startswith("posthog.ai") for parent in type(client).__mro__)
     if its_own:
         say_once(
             f"llm_track leaves the calls of {type(client).__module__}.{type(client).__qualname__} to it: that client "

@@ -487,6 +487,12 @@ async def json_broken(scene: Scene) -> None:
         await scene.ask(scene.client([half]))
 
 
+@form(outcome="broken")
+async def page_instead_of_json(scene: Scene) -> None:
+    page = {"base64": base64.b64encode(b"<html>Sign in</html>").decode(), "headers": {"content-type": "text/html"}}
+    await scene.ask(scene.client([page]))
+
+
 @form(outcome="failed", status=400, streamed=True)
 async def stream_refused_by_provider(scene: Scene) -> None:
     error = {"status": 400, "json": {"error": {"message": "Not so"}}}

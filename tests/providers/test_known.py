@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
@@ -22,6 +23,15 @@ def test_every_target_exists_in_the_installed_sdk(name):
         assert (owner is not None and hasattr(owner, method)) or target.optional
         if owner is not None:
             assert target.witness is None or hasattr(owner, target.witness)
+
+
+@pytest.mark.parametrize("name", providers.KNOWN)
+def test_every_answer_of_these_sdks_is_seen_on_the_wire(name):
+    """All methods of the two SDKs have a witness; a provider with one that has none says that it does not see all."""
+    provider = providers.load(name)
+    assert provider.sees_wire
+    blind = replace(provider.targets[0], witness=None)
+    assert not replace(provider, targets=(*provider.targets, blind)).sees_wire
 
 
 def test_knowing_a_provider_loads_no_sdk_and_no_format():

@@ -11,7 +11,7 @@ import openai
 import pydantic
 import pytest
 
-from llm_track import providers
+from llm_track import _guard, providers
 from llm_track.formats import chat_completions, completions, embeddings, messages, responses
 from llm_track.providers import Invocation, Reading, _stainless
 from llm_track.providers._stainless import endpoint_name, request_body
@@ -118,6 +118,34 @@ def test_a_call_without_options_is_not_ours(sdk):
     assert providers.load(sdk).targets[0].read(Invocation(object(), (object,), {})) is None
 
 
+@pytest.mark.parametrize("inherited", [False, True])
+def test_a_client_that_sends_its_own_events_is_left_to_it(monkeypatch, caplog, inherited):
+    """The calls of posthog's own LLM clients and their subclasses are not counted twice, and one log line says so."""
+    monkeypatch.setattr(_guard, "_said", set())
+    kind = type("OpenAI", (openai.OpenAI,), {"__module__": "posthog.ai.openai.openai"})
+    made = client(openai, "OpenAI")
+    made.__class__ = type("Mine", (kind,), {}) if inherited else kind
+    for _ in range(2):
+        assert OPENAI.targets[0].read(invocation(made, lambda c: c.chat.completions.create(**CHAT))) is None
+    (record,) = caplog.records
+    assert "that client sends its own events" in record.getMessage()
+
+
+def test_a_reading_knows_its_own_request():
+    """The object that the SDK passes along tells this request, as given or as replaced, from every other one."""
+    found = invocation(client(openai, "OpenAI"), lambda c: c.chat.completions.create(**CHAT, stream=True))
+    read = OPENAI.targets[0].read(found)
+    assert read is not None
+    assert read.replacement is not None
+    assert read.asks(options_of(found))
+    assert read.asks(read.replacement[0][1])
+    other = OPENAI.targets[0].read(invocation(found.instance, lambda c: c.models.list()))
+    assert other is not None
+    assert other.asks(other.asked)
+    assert not other.asks(options_of(found))
+    assert not other.asks(None)
+
+
 def test_the_body_is_safe_from_later_changes():
     """What the program does to its request afterwards does not show."""
     question = [{"role": "user", "content": "hi"}]
@@ -188,6 +216,7 @@ def test_bodies_of_every_kind(sent, expected):
         ("get", "/v1/messages/batches/msgbatch_01/results", "messages.batches.results.list"),
         ("get", "/v1/models/claude-sonnet-4-5", "models.retrieve"),
         ("post", "/deployments/my-gpt4/chat/completions", "deployments.chat.completions.create"),
+        ("post", "/vector_stores/vs_abc123", "vector_stores.update"),
         ("put", "/things/1", "things.update"),
         ("patch", "/things/1", "things.update"),
         ("options", "/things", "things.options"),

@@ -35,12 +35,13 @@ async def no_connection(sdk: SDK) -> None:
 @program
 async def timeouts(sdk: SDK) -> None:
     """A timeout of the client or of the call raises the SDK's timeout error."""
+    short, longer = sdk.http.Timeout(9, read=0.2), sdk.http.Timeout(9, read=0.8)
     with raises("client"):
-        await value(sdk.ask(sdk.client("slow", timeout=0.25)))
+        await value(sdk.ask(sdk.client("slow", timeout=short)))
     with raises("call"):
-        await value(sdk.ask(sdk.client("slow"), timeout=0.25))
+        await value(sdk.ask(sdk.client("slow"), timeout=short))
     with raises("between chunks"):
-        stream = await value(sdk.ask(sdk.client("slowstream", timeout=0.25), stream=True))
+        stream = await value(sdk.ask(sdk.client("slowstream", timeout=longer), stream=True))
         async for chunk in each(stream):
             show("chunk", chunk)
 

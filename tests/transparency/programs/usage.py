@@ -122,7 +122,7 @@ async def options_stay_as_they_were(sdk: SDK) -> None:
     kind = sdk.module.AsyncStream if sdk.asynchronous else sdk.module.Stream
     chunk = importlib.import_module("openai.types.chat").ChatCompletionChunk
     stream = await value(client.post(sdk.path, cast_to=chunk, body=body, stream=True, stream_cls=kind[chunk]))
-    show("posted", [chunk async for chunk in each(stream)], sorted(body))
+    show("posted", [chunk async for chunk in each(stream)], json.dumps(body))
     show("unedited", json.dumps(mine) == before)
 
 
