@@ -148,7 +148,7 @@ def _client(client: Any) -> Any:
     usable = not isinstance(client, type) and callable(getattr(client, "capture", None))
     if client is not None and not (usable and callable(getattr(client, "flush", None))):
         raise ConfigurationError(
-            f"client is {client!r}; it must be an instance of posthog.Posthog, such as posthog.Posthog('phc_...')."
+            f"client is of type {type(client).__name__}; it must be an instance of posthog.Posthog."
         )
     return client
 

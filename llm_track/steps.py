@@ -25,11 +25,12 @@ class Arguments:
     kwargs: dict[str, Any]
 
     def named(self) -> dict[str, Any]:
-        """Return the arguments by name, without ``self``: wrapt hands over methods already bound."""
+        """Return the arguments by name, without the object or class that a method belongs to."""
         try:
-            return dict(inspect.signature(self.function).bind(*self.args, **self.kwargs).arguments)
+            named = dict(inspect.signature(self.function).bind(*self.args, **self.kwargs).arguments)
         except (TypeError, ValueError):  # no signature, or a call that failed by itself
             return {"args": self.args, **self.kwargs}
+        return {name: value for name, value in named.items() if name not in ("self", "cls")}
 
 
 class SpanStep(OpenStep):

@@ -148,9 +148,8 @@ def _wrapper(tracking: Tracking, function: Callable[..., Any]) -> Callable[..., 
             raise
         finally:
             context.place(before)
-        if isinstance(result, _LAZY) and _is_fresh(
-            result, _references(result)
-        ):  # a plain function that hands out the work of another
+        held = _references(result)
+        if isinstance(result, _LAZY) and held <= _OURS and _is_unstarted(result):  # it hands out the work of another
             return _run(result, Unstarted(dropped=lambda: end(node, None)), lambda: node, gave)
         gave(node, result)
         end(node, None)
@@ -175,7 +174,7 @@ def _references(value: Any) -> int:
 
 
 def _references_of_ours() -> int:
-    """How many references a value has that only a function like `_wrapper`'s holds; Python versions count differently."""
+    """How many references a value has that one function alone holds; Python versions count differently."""
     value = object()
     return _references(value)
 
@@ -183,10 +182,8 @@ def _references_of_ours() -> int:
 _OURS = _references_of_ours()
 
 
-def _is_fresh(result: Any, references: int) -> bool:
+def _is_unstarted(result: Any) -> bool:
     """Tell whether what a function hands out is unstarted and held by nobody else: then nobody can miss it."""
-    if references > _OURS:
-        return False
     if isinstance(result, CoroutineType):
         return inspect.getcoroutinestate(result) == inspect.CORO_CREATED
     return isinstance(result, GeneratorType) and inspect.getgeneratorstate(result) == inspect.GEN_CREATED

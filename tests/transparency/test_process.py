@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import python
+from launching import python
 from loopback import Loopback
 
 HEAVY = ("openai", "anthropic", "posthog", "duckdb", "rich", "genai_prices", "pydantic")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import programs
+from launching import programs
 from observe import ABSENT_EXIT, clean
 
 Outcomes = dict[str, dict[str, Any]]

@@ -15,6 +15,8 @@ import weakref
 from typing import Any
 from unittest import mock
 
+import anthropic
+import pydantic
 from observe import SDK, attempt, llm_track, need, program, raises, settle, show, value
 
 PREDICATES = [
@@ -213,61 +215,74 @@ def other_decorators() -> None:
     show("hash", {llm_track.track_llm(plain): 1}[plain], llm_track.track_llm(plain) == plain)
 
 
+class Base(abc.ABC):
+    """An abstract class with a tracked method."""
+
+    @abc.abstractmethod
+    @llm_track.track_llm
+    def work(self) -> int: ...
+
+
+@dataclasses.dataclass
+class Data(Base):
+    """A data class with tracked methods and a tracked default."""
+
+    number: int = 3
+    function: Any = TRACKED
+
+    @llm_track.track_llm
+    def work(self) -> int:
+        return self.number
+
+    @property
+    @llm_track.track_llm
+    def half(self) -> float:
+        return self.number / 2
+
+    @functools.cached_property
+    @llm_track.track_llm
+    def double(self) -> int:
+        return self.number * 2
+
+    __call__ = llm_track.track_llm(lambda self, more: self.number + more)
+    later = functools.partialmethod(llm_track.track_llm(lambda self, more: more), 9)
+
+
+class Child(Data):
+    """A subclass that overrides a tracked method."""
+
+    def work(self) -> int:
+        return super().work() + 1
+
+
+class Model(pydantic.BaseModel):
+    """A pydantic model with tracked methods."""
+
+    number: int = 4
+
+    @llm_track.track_llm
+    def work(self) -> int:
+        return self.number
+
+    @llm_track.track_llm
+    @classmethod
+    def made(cls) -> Any:
+        return cls(number=5)
+
+
+class Choice(enum.Enum):
+    """An enum with a tracked method."""
+
+    ONE = 1
+
+    @llm_track.track_llm
+    def work(self) -> int:
+        return self.value
+
+
 @program
 def classes_with_tracked_methods() -> None:
-    """Abstract, data, pydantic and enum classes, properties, protocols and inheritance accept tracked methods."""
-    from pydantic import BaseModel
-
-    class Base(abc.ABC):
-        @abc.abstractmethod
-        @llm_track.track_llm
-        def work(self) -> int: ...
-
-    @dataclasses.dataclass
-    class Data(Base):
-        number: int = 3
-        function: Any = TRACKED
-
-        @llm_track.track_llm
-        def work(self) -> int:
-            return self.number
-
-        @property
-        @llm_track.track_llm
-        def half(self) -> float:
-            return self.number / 2
-
-        @functools.cached_property
-        @llm_track.track_llm
-        def double(self) -> int:
-            return self.number * 2
-
-        __call__ = llm_track.track_llm(lambda self, more: self.number + more)
-        later = functools.partialmethod(llm_track.track_llm(lambda self, more: more), 9)
-
-    class Model(BaseModel):
-        number: int = 4
-
-        @llm_track.track_llm
-        def work(self) -> int:
-            return self.number
-
-        @llm_track.track_llm
-        @classmethod
-        def made(cls) -> Any:
-            return cls(number=5)
-
-    class Choice(enum.Enum):
-        ONE = 1
-
-        @llm_track.track_llm
-        def work(self) -> int:
-            return self.value
-
-    class Child(Data):
-        def work(self) -> int:
-            return super().work() + 1
-
+    """Abstract, data, pydantic and enum classes, properties and inheritance accept tracked methods."""
     attempt("abstract", Base)
     data = Data()
     show("data", data.work(), data.half, data.double, data(1), data.later(), data == Data(), Data.half.fget.__name__)
@@ -324,8 +339,6 @@ async def mocks(sdk: SDK) -> None:
 @program
 def validated_calls() -> None:
     """Pydantic's validate_call and the SDKs' own tool decorators accept tracked functions."""
-    import anthropic
-    import pydantic
 
     @pydantic.validate_call
     @llm_track.track_llm
