@@ -19,9 +19,15 @@ EXTRAS = ("xllamacpp", "duckdb", "rich", "openai", "anthropic")
 
 
 def hide(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
-    """Make these packages look as if they were not installed."""
+    """Make these packages look as if they were not installed, and all other parts as if they were."""
     find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in packages else find_spec(name))
+
+    def found(name: str) -> object:
+        if name in packages:
+            return None
+        return find_spec(name) or (object() if name in EXTRAS else None)
+
+    monkeypatch.setattr(importlib.util, "find_spec", found)
     monkeypatch.setattr(demo, "weights", lambda: None if "weights" in packages else Path("model.gguf"))
 
 
