@@ -19,6 +19,7 @@ own = contextvars.ContextVar("own", default="unset")
 @pytest.fixture(autouse=True)
 def patched():
     """Hook, and leave no hook behind."""
+    unpatch()
     original = vars(ThreadPoolExecutor)["submit"]
     autopatch()
     yield
