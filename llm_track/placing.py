@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from llm_track import context
+from llm_track import bodies, context
 
 
 def step(inner: Any, node: context.Node | None, value: Any, thrown: BaseException | None) -> Any:
@@ -47,3 +47,7 @@ class Steps:
                 value = yield item
             except BaseException as error:  # noqa: BLE001  it goes on, into the body, at the next step
                 thrown, value = error, None
+
+
+bodies.boundary(step.__code__)
+bodies.boundary(Steps.__await__.__code__)

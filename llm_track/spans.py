@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from llm_track import context
 from llm_track._guard import guarded
+from llm_track.bodies import Held
 from llm_track.config import settings
 from llm_track.records import SpanKind
 from llm_track.snapshot import jsonable, snapshot
@@ -33,6 +34,7 @@ class LLMSpan:
         self._steps: list[SpanStep] = []
         """The steps that are open: one, unless the same object is used at several places at a time."""
         self._latest: SpanStep | None = None
+        self._frames: dict[SpanStep, Held | None] = {}
 
     def _step(self) -> SpanStep | None:
         """The step that this context opened last; if it opened none, the one that was opened last anywhere."""
@@ -72,7 +74,7 @@ class LLMSpan:
                 outer = context.current()
                 identity = inherit(outer.identity if outer is not None else context.NOBODY, **self._given)
                 step = SpanStep(self._name or "span", self._kind, identity)
-                step.belongs_to(frame)
+                self._frames[step] = step.belongs_to(frame)
                 step.enter()
                 self._steps.append(step)
                 self._latest = step
@@ -89,6 +91,7 @@ class LLMSpan:
             if step is not None:
                 self._steps.remove(step)
                 step.leave()
+                self._frames.pop(step, None)
                 end(step, error)
 
     async def __aenter__(self) -> LLMSpan:

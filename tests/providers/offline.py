@@ -26,7 +26,7 @@ def client(sdk: Any, name: str, answer: Callable[[Any], Any] | None = None, **op
     shared: dict[str, Any] = {
         "api_key": "x",
         "max_retries": 0,
-        "http_client": sdk.DefaultHttpxClient(transport=transport),
+        "http_client": getattr(sdk, f"Default{'Async' * name.startswith('Async')}HttpxClient")(transport=transport),
     }
     given = {key: value for key, value in (shared | options).items() if value is not None}
     return getattr(sdk, name)(**given)
