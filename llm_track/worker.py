@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import queue
+import sys
 import threading
 from collections import Counter
 from contextvars import Context
@@ -86,6 +87,7 @@ class _Worker:
                     thread = threading.Thread(target=self._run, name="llm_track", daemon=True)
                     thread.start()
                     self._thread = thread
+                    _deliver_before_a_child_leaves()
         finally:
             self._starting.release()
 
@@ -236,6 +238,13 @@ def at_exit() -> None:
     global _exiting
     _exiting = True
     deliver_all()
+
+
+def _deliver_before_a_child_leaves() -> None:
+    """A child of `multiprocessing` leaves without running exit hooks, but it runs the finalizers of that module."""
+    multiprocessing = sys.modules.get("multiprocessing.util")
+    if multiprocessing is not None and sys.modules["multiprocessing.process"].parent_process() is not None:
+        multiprocessing.Finalize(None, deliver_all, exitpriority=0)
 
 
 def deliver_all() -> None:

@@ -5,7 +5,8 @@ What a call turned out to be is decided on its *result*: something to await, som
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from inspect import isawaitable
 from time import perf_counter
 from typing import Any
@@ -164,12 +165,31 @@ def _answer(call: Call) -> tuple[Any, Answer] | None:
     return response, answer
 
 
-def _decoder(response: Any) -> Callable[[bytes], bytes] | None:
+def _decoder(response: Any) -> Callable[[list[bytes]], list[bytes]] | None:
     """Return what undoes the content encoding of a body that was kept as it came: the HTTP library's own decoder."""
     if response.headers.get("content-encoding", "identity") == "identity":
         return None
-    kind, headers = type(response), {"content-encoding": response.headers["content-encoding"]}
-    return lambda body: bytes(kind(200, headers=headers, content=body).content)
+    kind: Any = type(response)
+    headers = {"content-encoding": response.headers["content-encoding"]}
+
+    def decode(pieces: list[bytes]) -> list[bytes]:
+        decoded: list[bytes] = []
+        attempt(_decode, partial(kind, 200, headers=headers), pieces, decoded, otherwise=None)
+        return decoded
+
+    return decode
+
+
+def _decode(respond: Callable[..., Any], pieces: list[bytes], decoded: list[bytes]) -> None:
+    """Add to ``decoded`` what each piece says; a body that was cut short says what it says until an error ends it."""
+
+    def fed() -> Iterator[bytes]:
+        for piece in pieces:
+            decoded.append(b"")
+            yield piece
+
+    for part in respond(content=fed()).iter_bytes():
+        decoded[-1] += part
 
 
 def witness_wrapper(provider: Provider) -> Wrapper:

@@ -29,12 +29,17 @@ def receiver():
 
 def run(program, host, **environment):
     """Run a program in a process of its own, sending to a host; return it when it has ended."""
+    return start(["-c", textwrap.dedent(program)], host, **environment)
+
+
+def start(arguments, host, **environment):
+    """Run Python in a process of its own; return it when it has ended."""
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("POSTHOG", "LLM_TRACK", "PYTEST"))
     }
     clean |= {"POSTHOG_API_KEY": "phc_test", "POSTHOG_API_URL": host, "PYTHONPATH": str(ROOT)} | environment
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
+        [sys.executable, *arguments],
         env={name: value for name, value in clean.items() if value},
         capture_output=True,
         text=True,
@@ -88,6 +93,37 @@ def test_a_forked_child_sends_its_own_and_nothing_twice(receiver):
     assert names(receiver) == ["before", "child", "parent"]
     by_name = {event["properties"]["$ai_span_name"]: event["properties"] for event in receiver.events}
     assert by_name["child"]["$ai_parent_id"] == by_name["parent"]["$ai_span_id"]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_of_multiprocessing_lose_nothing(receiver, tmp_path, method):
+    """Processes and process pools deliver before they leave, although they leave without running exit hooks."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        textwrap.dedent(
+            """
+            import multiprocessing, sys
+            from concurrent.futures import ProcessPoolExecutor
+            import llm_track
+
+            def work(name):
+                with llm_track.llm_span(name): pass
+
+            if __name__ == "__main__":
+                with llm_track.llm_span("parent"): pass
+                method = multiprocessing.get_context(sys.argv[1])
+                children = [method.Process(target=work, args=(f"child {number}",)) for number in range(3)]
+                for child in children: child.start()
+                for child in children: child.join()
+                with ProcessPoolExecutor(2, mp_context=method) as pool:
+                    list(pool.map(work, [f"pooled {number}" for number in range(20)]))
+            """
+        )
+    )
+    done = start([str(program), method], receiver.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = ["parent", *(f"child {number}" for number in range(3)), *(f"pooled {number}" for number in range(20))]
+    assert names(receiver) == sorted(expected)
 
 
 def test_a_dead_posthog_delays_the_end_by_a_bounded_time(receiver):

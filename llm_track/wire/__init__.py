@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from llm_track._guard import attempt
@@ -40,8 +41,8 @@ class Answer:
     """When each piece arrived, in `time.perf_counter` seconds."""
     ended: bool = False
     """Whether the last piece arrived."""
-    decode: Any = None
-    """Undoes a ``content-encoding``: bytes -> bytes."""
+    decode: Callable[[list[bytes]], list[bytes]] | None = None
+    """Undoes a ``content-encoding``: each piece as it came -> what it added to the body, also of a body cut short."""
 
     @property
     def content_type(self) -> str:
@@ -57,8 +58,9 @@ class Answer:
         """Return the body as far as it was read, decoded."""
         if self.content is not None:
             return self.content
-        read = b"".join(self.pieces)
-        return attempt(self.decode, read, otherwise=b"") if self.decode is not None and read else read
+        if self.decode is not None:
+            self.pieces, self.decode = attempt(self.decode, self.pieces, otherwise=[]), None
+        return b"".join(self.pieces)
 
     def is_stream(self) -> bool:
         """Tell whether the body is a sequence of events."""
@@ -67,8 +69,8 @@ class Answer:
     def chunks(self) -> Iterator[Chunk]:
         """Yield the JSON values of a streamed body; what is no JSON is left out."""
         reader = eventstream if self.content_type.startswith(eventstream.MEDIA_TYPE) else sse
-        ends = self._ends()
-        for text, end in reader.events(self.body()):
+        body, ends = self.body(), self._ends()
+        for text, end in reader.events(body):
             try:
                 value = json.loads(text)
             except (ValueError, RecursionError):
@@ -87,14 +89,8 @@ class Answer:
             return None
 
     def _ends(self) -> list[int]:
-        """Where in the body each piece ended; unknown when the body had to be decoded."""
-        if self.decode is not None or not self.times:
-            return []
-        total, ends = 0, []
-        for piece in self.pieces:
-            total += len(piece)
-            ends.append(total)
-        return ends
+        """Where in the body each piece ended."""
+        return list(accumulate(map(len, self.pieces))) if self.times else []
 
     def _arrival(self, ends: list[int], end: int) -> float | None:
         if not ends:

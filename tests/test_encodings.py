@@ -1,0 +1,104 @@
+"""Streams that come compressed: what was read of them is known, wherever the program stopped."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import openai
+import pytest
+import zstandard
+
+import llm_track
+from llm_track.testing import capture_events
+from tests.providers.offline import client, http_of
+
+WORDS = [f"word {number} " for number in range(50)]
+
+
+def events() -> list[bytes]:
+    """One server-sent event per word, and the usage at the end."""
+    start = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-mini"}
+    deltas = [{"index": 0, "delta": {"content": word}, "finish_reason": None} for word in WORDS]
+    chunks = [start | {"choices": [delta]} for delta in deltas]
+    chunks.append(start | {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    chunks.append(start | {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 50, "total_tokens": 53}})
+    return [f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks] + [b"data: [DONE]\n\n"]
+
+
+def deflated(wbits: int) -> Callable[[], tuple[Any, Callable[[], bytes]]]:
+    def make() -> tuple[Any, Callable[[], bytes]]:
+        writer = zlib.compressobj(wbits=wbits)
+        return writer, lambda: writer.flush(zlib.Z_SYNC_FLUSH)
+
+    return make
+
+
+def zstandarded() -> tuple[Any, Callable[[], bytes]]:
+    writer = zstandard.ZstdCompressor().compressobj()
+    return writer, lambda: writer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+
+
+ENCODINGS = {"gzip": deflated(31), "deflate": deflated(15), "zstd": zstandarded}
+
+
+def compressed(encoding: str) -> list[bytes]:
+    writer, flush = ENCODINGS[encoding]()
+    return [*(writer.compress(event) + flush() for event in events()), writer.flush()]
+
+
+def asked(encoding: str, pieces: list[bytes]) -> Any:
+    def answer(request: Any) -> Any:
+        headers = {"content-type": "text/event-stream", "content-encoding": encoding}
+        return http_of(openai).Response(200, headers=headers, content=iter(pieces))
+
+    made = client(openai, "OpenAI", answer)
+    return made.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "?"}], stream=True)
+
+
+def said(event: Any) -> str:
+    (choice,) = event.properties["$ai_output_choices"]
+    content = choice["content"]
+    return content if isinstance(content, str) else "".join(part["text"] for part in content)
+
+
+@pytest.fixture(autouse=True)
+def _patched() -> None:
+    llm_track.autopatch("openai")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_compressed_stream_is_read(encoding):
+    """Text, tokens and the ending of a compressed stream are those of the stream."""
+    with capture_events() as captured:
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in asked(encoding, compressed(encoding)))
+    (event,) = captured
+    assert text == said(event) == "".join(WORDS)
+    assert (event.properties["$ai_output_tokens"], event.properties["llm_outcome"]) == (50, "completed")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_compressed_stream_that_is_left_early_says_what_was_read(encoding):
+    """What the program read of a compressed stream before it left is on the event, though the body is cut short."""
+    with capture_events() as captured:
+        stream = asked(encoding, compressed(encoding))
+        read = "".join(next(stream).choices[0].delta.content for _ in range(5))
+        stream.close()
+    (event,) = captured
+    assert said(event).startswith(read)
+    assert event.properties["llm_outcome"] == "closed_early"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_compressed_stream_that_turns_to_noise_says_what_came_before(encoding):
+    """Where a compressed stream becomes unreadable the program sees its exception, the event the text before."""
+    pieces = [*compressed(encoding)[:4], b"\xff\x00noise" * 100]
+    with capture_events() as captured, pytest.raises(Exception, match=r".") as raised:
+        for _ in asked(encoding, pieces):
+            pass
+    (event,) = captured
+    assert said(event) == "".join(WORDS[:4])
+    assert event.properties["llm_outcome"] == "broken"
+    assert str(raised.value) in event.properties["$ai_error"]
