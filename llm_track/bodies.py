@@ -71,14 +71,26 @@ class Body:
 
 
 def opened_in(frame: FrameType) -> Held | None:
-    """Return the frame of a ``with`` block, to be held by the block's own object, if it is one of a generator.
+    """Return the frame that a block opened in ``frame`` lives in, to be held by the block's own object.
 
-    A ``@contextmanager`` and a pytest fixture are generators too, but their consumer is meant to be inside the block.
+    Returns:
+        ``None`` unless it is a generator's.  What a context manager opens for somebody, an ``ExitStack`` or the
+        program's own, lives where that one is used; a pytest fixture's consumer is meant to be inside.
     """
-    if not frame.f_code.co_flags & _GENERATOR_FLAGS:
+    lives: FrameType | None = frame
+    while lives is not None and (_is_entering(lives) or _module(lives.f_back) == _CONTEXTLIB):
+        lives = lives.f_back
+    if lives is None or not lives.f_code.co_flags & _GENERATOR_FLAGS:
         return None
-    driver = frame.f_back.f_globals.get("__name__", "") if frame.f_back is not None else ""
-    return None if str(driver).startswith(_DRIVERS) else Held(frame)
+    return None if _module(lives.f_back).startswith("_pytest.") else Held(lives)
+
+
+def _is_entering(frame: FrameType) -> bool:
+    return frame.f_code.co_name in ("__enter__", "__aenter__") or _module(frame) == _CONTEXTLIB
+
+
+def _module(frame: FrameType | None) -> str:
+    return str(frame.f_globals.get("__name__", "")) if frame is not None else ""
 
 
 def innermost() -> Any:
@@ -124,7 +136,7 @@ def _waits(frame: FrameType) -> bool:
 
 _ASYNC_GENERATOR = 0x200  # CO_ASYNC_GENERATOR of the inspect module
 _GENERATOR_FLAGS = 0x20 | _ASYNC_GENERATOR
-_DRIVERS = ("contextlib", "_pytest.")
+_CONTEXTLIB = "contextlib"
 
 
 def _runner() -> tuple[int, Any]:

@@ -8,6 +8,7 @@ import gc
 import sys
 import threading
 import weakref
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 
 import pytest
 from hypothesis import given, strategies
@@ -59,28 +60,77 @@ def answer(user):
         mark("fifth")
 
 
+class Entering:
+    """A context manager of the program's own that opens a span."""
+
+    def __init__(self, user):
+        self.span = llm_span("answer", user_id=user)
+
+    def __enter__(self):
+        return self.span.__enter__()
+
+    def __exit__(self, *error):
+        self.span.__exit__(*error)
+
+
+@contextmanager
+def lending(user):
+    with llm_span("answer", user_id=user) as span:
+        yield span
+
+
+@contextmanager
+def stacked(user):
+    with ExitStack() as stack:
+        yield stack.enter_context(lending(user))
+
+
+def answer_through(manager):
+    """The same generator, its outer span opened by a context manager around it."""
+
+    def answering(user):
+        with manager(user):
+            mark("first")
+            yield 1
+            mark("second")
+            with ExitStack() as stack:
+                stack.enter_context(llm_span("part"))
+                mark("third")
+                yield 2
+                mark("fourth")
+            mark("fifth")
+
+    return answering
+
+
+ANSWERS = pytest.mark.parametrize("answer", [answer, *map(answer_through, (Entering, lending, stacked))])
+
 INSIDE = [("first", "answer"), ("second", "answer"), ("third", "part"), ("fourth", "part")]
 INSIDE += [("part", "answer"), ("fifth", "answer"), ("answer", None)]
 
 
+@ANSWERS
 @pytest.mark.parametrize("run", [lambda step: contextvars.Context().run(step), elsewhere, lambda step: step()])
-def test_a_block_covers_every_step_of_its_generator(run):
+def test_a_block_covers_every_step_of_its_generator(run, answer):
     """Each step belongs to the block, whether it runs in the first step's context, another one or another thread."""
     with capture_events() as events:
         assert stepped(answer("u1"), run) == [1, 2]
     assert parents(events) == [(name, parent, "u1") for name, parent in INSIDE]
 
 
-def test_generators_that_take_turns_keep_their_users():
-    """Two generators stepped by turns, each step in a fresh context, do not mix."""
+@ANSWERS
+def test_generators_that_take_turns_keep_their_users(answer):
+    """Two generators stepped by turns, in fresh contexts or in one, do not mix, and neither owns its consumer."""
     with capture_events() as events:
-        one, two = answer("u1"), answer("u2")
-        for generator in (one, two) * 3:
-            contextvars.Context().run(next, generator, None)
+        for run in (contextvars.Context().run, lambda step, *args: step(*args)):
+            one, two = answer("u1"), answer("u2")
+            for generator in (one, two) * 3:
+                run(next, generator, None)
+                assert current() is None
     users = {event.distinct_id: [] for event in events}
     for event in events:
         users[event.distinct_id].append(event.properties["$ai_span_name"])
-    assert users == {"u1": [name for name, _ in INSIDE], "u2": [name for name, _ in INSIDE]}
+    assert users == {"u1": [name for name, _ in INSIDE] * 2, "u2": [name for name, _ in INSIDE] * 2}
 
 
 def test_the_consumers_span_is_not_inside_a_generator_and_not_around_its_next_step():
@@ -152,11 +202,25 @@ def test_a_thread_pool_fed_by_a_later_step_is_inside():
     assert ("pooled", "block") in [(name, parent) for name, parent, _ in parents(events)]
 
 
-def test_an_async_generator_stepped_by_many_tasks_is_inside_at_each_step():
+@asynccontextmanager
+async def lending_async(name):
+    async with llm_span(name) as span:
+        await asyncio.sleep(0)
+        yield span
+
+
+@asynccontextmanager
+async def stacked_async(name):
+    async with AsyncExitStack() as stack:
+        yield await stack.enter_async_context(lending_async(name))
+
+
+@pytest.mark.parametrize("manager", [llm_span, lending_async, stacked_async])
+def test_an_async_generator_stepped_by_many_tasks_is_inside_at_each_step(manager):
     """Each `anext` in a task of its own: the body's calls belong to its block, the tasks' own do not."""
 
     async def body():
-        async with llm_span("block"):
+        async with manager("block"):
             mark("first")
             yield 1
             await asyncio.sleep(0)
