@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import sys
 import weakref
+from collections.abc import Iterator
 from threading import get_ident
 from types import CodeType, FrameType
 from typing import Any
 
-_open: dict[int, dict[Body, Any]] = {}
+open_blocks: dict[int, dict[Body, Any]] = {}
 """What the blocks that have not ended stand for, by the `id` of their frame, the innermost last."""
 
 _boundaries: set[CodeType] = set()
@@ -42,7 +43,7 @@ class Body:
         self._runner = _runner()
         self._held = weakref.ref(held)
         self._key = id(held.frame)
-        _open[self._key] = {**_blocks(held.frame), self: meaning}
+        open_blocks[self._key] = {**_blocks(held.frame), self: meaning}
 
     def frame(self) -> FrameType | None:
         """Return the frame that the block lives in, or ``None`` when its generator is gone."""
@@ -51,60 +52,55 @@ class Body:
 
     def close(self) -> None:
         """Note that the block has ended."""
-        left = _open.pop(self._key, {})
+        left = open_blocks.pop(self._key, {})
         left.pop(self, None)
         if left:
-            _open[self._key] = left
+            open_blocks[self._key] = left
 
-    def paused(self) -> bool:
-        """Tell whether the code that runs now is outside of the block.
+    def started(self) -> bool:
+        """Tell whether code in a copy of the block's context, but not called by the block, was started by it.
 
-        A generator that does not run has no caller.  One that waits is different from one that is paused: then what
-        runs in other tasks or threads was started inside the block.
+        Whoever stepped the generator into the block is its consumer, unless the block is on its stack.  Elsewhere it
+        depends on what the generator does: one that runs, or that waits for something, has started what runs meanwhile;
+        while one is paused its consumer has.  A generator that does not run has no caller.
         """
         frame = self.frame()
-        if frame is None:
-            return True
-        if frame.f_back is not None:
+        if frame is None or _runner() == self._runner:
             return False
-        return not _waits(frame) or _runner() == self._runner
+        return frame.f_back is not None or _waits(frame)
 
 
-def opened_in(frame: FrameType) -> Held | None:
-    """Return the frame that a block opened in ``frame`` lives in, to be held by the block's own object.
+def lives_in(frame: FrameType) -> Held | None:
+    """Return the frame that a block opened by ``frame`` lives in, to be held by the block's own object.
+
+    What a context manager opens for somebody, an ``ExitStack`` or one of the program's own, lives where it is used.
 
     Returns:
-        ``None`` unless it is a generator's.  What a context manager opens for somebody, an ``ExitStack`` or the
-        program's own, lives where that one is used; a pytest fixture's consumer is meant to be inside.
+        ``None`` unless it is the frame of a generator that yields to a consumer.  The consumer of a pytest fixture is
+        meant to be inside; what awaits is none.
     """
     lives: FrameType | None = frame
-    while lives is not None and (_is_entering(lives) or _module(lives.f_back) == _CONTEXTLIB):
+    while lives is not None and (_is_entering(lives) or _module(_driver(lives)) == _CONTEXTLIB):
         lives = lives.f_back
     if lives is None or not lives.f_code.co_flags & _GENERATOR_FLAGS:
+        return None
+    if lives.f_code.co_flags & _ITERABLE_COROUTINE or lives.f_code.co_name == "__await__":
         return None
     return None if _module(lives.f_back).startswith("_pytest.") else Held(lives)
 
 
-def _is_entering(frame: FrameType) -> bool:
-    return frame.f_code.co_name in ("__enter__", "__aenter__") or _module(frame) == _CONTEXTLIB
-
-
-def _module(frame: FrameType | None) -> str:
-    return str(frame.f_globals.get("__name__", "")) if frame is not None else ""
-
-
-def innermost() -> Any:
-    """Return what the nearest block around the code that runs now stands for, or ``None``.
+def innermost() -> tuple[Body, Any] | None:
+    """Return the nearest block around the code that runs now, and what it stands for.
 
     The search ends at a function that says where it stands by itself, see `boundary`.
     """
-    frame: FrameType | None = sys._getframe(1) if _open else None
-    while frame is not None and frame.f_code not in _boundaries:
-        if id(frame) in _open:
+    for frame in _callers():
+        if frame.f_code in _boundaries:
+            return None
+        if id(frame) in open_blocks:
             blocks = _blocks(frame)
             if blocks:
-                return list(blocks.values())[-1]
-        frame = frame.f_back
+                return list(blocks.items())[-1]
     return None
 
 
@@ -113,9 +109,48 @@ def boundary(code: CodeType) -> None:
     _boundaries.add(code)
 
 
+def runs_a_loop(body: Body) -> bool:
+    """Tell whether the code that runs now is a task of an event loop that the block runs: it may be anybody's."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or asyncio._get_running_loop() is None:
+        return False
+    task = asyncio.current_task()
+    root = getattr(task.get_coro(), "cr_frame", None) if task is not None else None
+    for frame in _callers():
+        if frame is root:
+            return True
+        if frame is body.frame():
+            return False
+    return False
+
+
+def _callers() -> Iterator[FrameType]:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
 def _blocks(frame: FrameType) -> dict[Body, Any]:
     """The open blocks of a frame; an `id` may be that of a frame long gone."""
-    return {body: meaning for body, meaning in _open.get(id(frame), {}).items() if body.frame() is frame}
+    return {body: meaning for body, meaning in open_blocks.get(id(frame), {}).items() if body.frame() is frame}
+
+
+def _is_entering(frame: FrameType) -> bool:
+    return frame.f_code.co_name in ("__enter__", "__aenter__") or _module(frame) == _CONTEXTLIB
+
+
+def _driver(frame: FrameType) -> FrameType | None:
+    """Who takes the steps of a generator, past the generators that only pass them on."""
+    driver = frame.f_back
+    if frame.f_code.co_flags & _GENERATOR_FLAGS:
+        while driver is not None and driver.f_code.co_flags & _GENERATOR_FLAGS:
+            driver = driver.f_back
+    return driver
+
+
+def _module(frame: FrameType | None) -> str:
+    return str(frame.f_globals.get("__name__", "")) if frame is not None else ""
 
 
 def _waits(frame: FrameType) -> bool:
@@ -134,13 +169,13 @@ def _waits(frame: FrameType) -> bool:
     return False
 
 
-_ASYNC_GENERATOR = 0x200  # CO_ASYNC_GENERATOR of the inspect module
+_ITERABLE_COROUTINE, _ASYNC_GENERATOR = 0x100, 0x200  # CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR of `inspect`
 _GENERATOR_FLAGS = 0x20 | _ASYNC_GENERATOR
 _CONTEXTLIB = "contextlib"
 
 
 def _runner() -> tuple[int, Any]:
-    """Return the thread and, where there is one, the task; neither asyncio nor trio is imported for it."""
+    """The thread and, where there is one, the task; neither asyncio nor trio is imported for it."""
     asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
     if asyncio is not None and asyncio._get_running_loop() is not None:
         return get_ident(), asyncio.current_task()

@@ -1,8 +1,8 @@
-"""Where the program stands: a stack of nodes in one `ContextVar`.
+"""Where the program stands: a stack of nodes in one `ContextVar`, and the generators on the stack of calls.
 
-Each node is immutable and knows its parent, so that a context which was copied (a task, a thread) keeps its own place
-whatever happens elsewhere.  Nothing here uses `ContextVar.reset`: its token must return to the very context it came
-from, which a generator closed by the garbage collector does not do.
+Entries of the stack are immutable and know the entry below, so that a context which was copied (a task, a thread) keeps
+its own place whatever happens elsewhere.  Nothing here uses `ContextVar.reset`: its token must return to the very
+context it came from, which a generator closed by the garbage collector does not do.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ import os
 from collections.abc import Iterator
 from contextvars import ContextVar
 from types import FrameType
+from typing import Optional, TypeAlias
 
 from llm_track import bodies
 from llm_track.records import Identity, SpanKind
 
-_current: ContextVar[Node | None] = ContextVar("llm_track_node", default=None)
+Entry: TypeAlias = tuple["Node", bodies.Body | None, Optional["Entry"]]
+"""A node, the generator's block that it is open for, if it is one's, and the entry below."""
+
+_current: ContextVar[Entry | None] = ContextVar("llm_track_entry", default=None)
 NOBODY = Identity()
 
 
@@ -29,17 +33,7 @@ def new_id() -> str:
 class Node:
     """One open step of a trace: a span, a tool, an agent, or a model call while its SDK runs."""
 
-    __slots__ = (
-        "_before",
-        "_body",
-        "_is_over",
-        "has_ended",
-        "id",
-        "identity",
-        "kind",
-        "parent",
-        "trace_id",
-    )
+    __slots__ = ("_body", "_is_over", "has_ended", "id", "identity", "kind", "parent", "trace_id")
 
     owns_calls = False
     """Whether model calls made inside are part of this one."""
@@ -52,7 +46,6 @@ class Node:
         self.trace_id: str = parent.trace_id if parent is not None else new_id()
         self.identity: Identity = identity or (parent.identity if parent is not None else NOBODY)
         self.has_ended = False
-        self._before: Node | None = parent
         self._body: bodies.Body | None = None
         self._is_over = False
 
@@ -61,81 +54,102 @@ class Node:
         """The id of the enclosing step, or ``None`` at the root of a trace."""
         return self.parent.id if self.parent is not None else None
 
-    def belongs_to(self, frame: FrameType) -> bodies.Held | None:
-        """Note the frame whose ``with`` block this node lives in; what is returned lives as long as the block."""
-        held = bodies.opened_in(frame)
+    def enter(self, frame: FrameType) -> bodies.Held | None:
+        """Make this node the current one for a block that ``frame`` opens; the result lives as long as the block."""
+        held = bodies.lives_in(frame)
         if held is not None:
             self._body = bodies.Body(held, self)
+        _current.set((self, self._body, _open(_current.get())))
         return held
 
-    def enter(self) -> None:
-        """Make this node the current one."""
-        self._before = place(self)
-
     def leave(self) -> None:
-        """Return to the node before, if this node is still the current one of this context.
+        """Take this node out of the stack of this context.
 
-        If it is not, it was entered in another thread, or a generator's block is still open inside.  Then it stays in a
-        context and in its copies, as a generator's own does in whatever its consumer started meanwhile: it is
-        overlooked there from now on.
+        Where it is not on that stack, it was entered in another thread or context: then it stays there and in copies of
+        it, as a generator's own stays in whatever its consumer started meanwhile, and is overlooked from now on.
         """
-        self._is_over = self._body is not None or _current.get() is not self
+        entry = _current.get()
         if self._body is not None:
             self._body.close()
-        if _current.get() is self:
-            _current.set(self._before)
+            self._is_over = True
+        if entry is not None and entry[0] is self:
+            _current.set(_open(entry[2]))
+        elif any(node is self for node in _nodes(entry)):
+            _current.set(_without(entry, self))
+        else:
+            self._is_over = True
 
     def visible(self) -> bool:
-        """Tell whether code that runs now runs inside this node.
+        """Tell whether code that was started inside this node still belongs to it.
 
         A task that was started while a model call ran keeps that call in its context for ever; once the call has ended,
-        what the task does is its own.  A span is different: work that it started stays its work, see `leave` for the
-        exceptions.
+        what the task does is its own.  A span is different: work that it started stays its work.
         """
-        if self._is_over or (self.has_ended and self.kind == "generation"):
-            return False
-        return self._body is None or not self._body.paused()
+        return not (self._is_over or (self.has_ended and self.kind == "generation"))
 
-    def is_inside(self, other: Node) -> bool:
-        """Tell whether this node is another one or belongs to it."""
-        node: Node | None = self
-        while node is not None and node is not other:
-            node = node.parent
-        return node is other
-
-    def encloses(self) -> Iterator[Node]:
-        """Yield the nodes that were entered in this context, from this one outwards."""
+    def around(self) -> Iterator[Node]:
+        """Yield this node and those that it belongs to."""
         node: Node | None = self
         while node is not None:
             yield node
-            node = node._before
+            node = node.parent
+
+    def is_inside(self, other: Node) -> bool:
+        """Tell whether this node is another one or belongs to it."""
+        return any(node is other for node in self.around())
 
 
 def current() -> Node | None:
     """Return the innermost open node around the code that runs now."""
-    node = _current.get()
-    while node is not None and not node.visible():
-        node = node._before
-    around: Node | None = bodies.innermost()
-    return node if around is None or (node is not None and node.is_inside(around)) else around
+    node = _of_context(_current.get())
+    if not bodies.open_blocks:
+        return node
+    found = bodies.innermost()
+    if found is None:
+        return node
+    body, around = found
+    if node is not None and (node.is_inside(around) or not (around.is_inside(node) or not bodies.runs_a_loop(body))):
+        return node
+    return around if isinstance(around, Node) else None
 
 
 def entered() -> Iterator[Node]:
     """Yield the nodes of this context, the innermost first, whether or not they enclose the code that runs now."""
-    node = _current.get()
-    return node.encloses() if node is not None else iter(())
+    found = bodies.innermost() if bodies.open_blocks else None
+    if found is not None:
+        yield found[1]
+    yield from _nodes(_current.get())
 
 
-def place(node: Node | None) -> Node | None:
-    """Set the current node and return the one before, to be set again when the work is done."""
+def on_top(node: Node) -> Entry:
+    """Return the stack of this context with a node on top."""
+    return node, None, _open(_current.get())
+
+
+def alone(node: Node | None) -> Entry | None:
+    """Return a stack of nothing but a node and those around it."""
+    entry: Entry | None = None
+    for each in reversed([] if node is None else list(node.around())):
+        entry = (each, None, entry)
+    return entry
+
+
+def swap(entry: Entry | None) -> Entry | None:
+    """Set the stack of this context and return the one before, to be set again when the work is done."""
     before = _current.get()
-    _current.set(node)
+    _current.set(entry)
     return before
 
 
-def restore(node: Node, before: Node | None) -> None:
-    """Set the node before again, unless this runs in another context than the one where ``node`` was set."""
-    if _current.get() is node:
+def place(node: Node) -> Entry | None:
+    """Put a node on top of the stack and return the stack before, to be set again with `swap`."""
+    return swap(on_top(node))
+
+
+def restore(node: Node, before: Entry | None) -> None:
+    """Set the stack before again, unless this runs in another context than the one where ``node`` was placed."""
+    entry = _current.get()
+    if entry is not None and entry[0] is node:
         _current.set(before)
 
 
@@ -153,3 +167,44 @@ def owner() -> Node | None:
             return node
         node = node.parent
     return None
+
+
+def _of_context(entry: Entry | None) -> Node | None:
+    while entry is not None:
+        node, body, before = entry
+        if node.visible() and (body is None or body.started()):
+            return node
+        entry = before
+    return None
+
+
+def _nodes(entry: Entry | None) -> Iterator[Node]:
+    while entry is not None:
+        yield entry[0]
+        entry = entry[2]
+
+
+def _open(entry: Entry | None) -> Entry | None:
+    """A stack without what is over on top of it, and among the generators' blocks there."""
+    if entry is None or not (entry[0]._is_over or entry[1] is not None):
+        return entry
+    left = []
+    while entry is not None and (entry[0]._is_over or entry[1] is not None):
+        if not entry[0]._is_over:
+            left.append(entry)
+        entry = entry[2]
+    return _stacked(left, entry)
+
+
+def _without(entry: Entry | None, gone: Node) -> Entry | None:
+    left = []
+    while entry is not None and entry[0] is not gone:
+        left.append(entry)
+        entry = entry[2]
+    return _stacked([each for each in left if not each[0]._is_over], _open(entry[2]) if entry is not None else None)
+
+
+def _stacked(entries: list[Entry], below: Entry | None) -> Entry | None:
+    for node, body, _ in reversed(entries):
+        below = (node, body, below)
+    return below

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from llm_track import context
+from llm_track import context, tasks
 from llm_track._guard import guarded
 from llm_track.bodies import Held
 from llm_track.config import settings
@@ -34,7 +34,8 @@ class LLMSpan:
         self._steps: list[SpanStep] = []
         """The steps that are open: one, unless the same object is used at several places at a time."""
         self._latest: SpanStep | None = None
-        self._frames: dict[SpanStep, Held | None] = {}
+        self._bodies: dict[SpanStep, tuple[Held, Any]] = {}
+        """For a block in a generator: its frame, and what follows the tasks that it starts."""
 
     def _step(self) -> SpanStep | None:
         """The step that this context opened last; if it opened none, the one that was opened last anywhere."""
@@ -74,8 +75,9 @@ class LLMSpan:
                 outer = context.current()
                 identity = inherit(outer.identity if outer is not None else context.NOBODY, **self._given)
                 step = SpanStep(self._name or "span", self._kind, identity)
-                self._frames[step] = step.belongs_to(frame)
-                step.enter()
+                held = step.enter(frame)
+                if held is not None:
+                    self._bodies[step] = held, tasks.follow()
                 self._steps.append(step)
                 self._latest = step
         return self
@@ -91,7 +93,7 @@ class LLMSpan:
             if step is not None:
                 self._steps.remove(step)
                 step.leave()
-                self._frames.pop(step, None)
+                tasks.unfollow(self._bodies.pop(step, (None, None))[1])
                 end(step, error)
 
     async def __aenter__(self) -> LLMSpan:

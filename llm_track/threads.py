@@ -75,4 +75,4 @@ def _inside(node: context.Node, function: Callable[..., Any], /, *args: Any, **k
     try:
         return function(*args, **kwargs)
     finally:
-        context.place(before)
+        context.swap(before)

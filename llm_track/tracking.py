@@ -147,7 +147,7 @@ def _wrapper(tracking: Tracking, function: Callable[..., Any]) -> Callable[..., 
             end(node, error)
             raise
         finally:
-            context.place(before)
+            context.swap(before)
         held = _references(result)
         if isinstance(result, _LAZY) and held <= _OURS and _is_unstarted(result):  # it hands out the work of another
             return _run(result, Unstarted(dropped=lambda: end(node, None)), lambda: node, gave)

@@ -44,7 +44,7 @@ def call_wrapper(provider: Provider, target: Target, wanted: Callable[[Any], boo
             _failed(call, error)
             raise
         finally:
-            context.place(before)
+            context.swap(before)
         if isawaitable(result):
             return named(_drive(call, unstarted.hold(result), lambda: wrapped(*args, **kwargs)), result)
         _observe(call, result)

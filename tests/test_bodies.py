@@ -281,11 +281,11 @@ def test_no_block_is_remembered_after_its_end():
     with capture_events():
         generator = broken()
         contextvars.Context().run(next, generator)
-        assert len(bodies._open) == 1
+        assert len(bodies.open_blocks) == 1
         with pytest.raises(LookupError):
             contextvars.Context().run(next, generator)
         stepped(answer("u1"))
-    assert bodies._open == {}
+    assert bodies.open_blocks == {}
 
 
 def test_a_span_closed_in_another_thread_is_over_where_it_was_entered():
