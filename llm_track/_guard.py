@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
@@ -29,6 +30,14 @@ raised_in_background: list[BaseException] = []
 """Faults of the worker's thread under pytest, for `llm_track.testing` to raise where a test can see them."""
 
 
+_own = threading.local()
+
+
+def own_thread() -> None:
+    """Note that this thread is llm_track's own: nobody interrupts it, so whatever is raised there is a fault."""
+    _own.thread = True
+
+
 def under_pytest() -> bool:
     """Tell whether a test is running."""
     return "PYTEST_CURRENT_TEST" in os.environ
@@ -38,6 +47,7 @@ class guarded:  # noqa: N801  a context manager that reads as a word: "with guar
     """Swallow and report any `Exception` of the block; say what was being done as a verb phrase.
 
     With ``background=True`` a fault is kept for `llm_track.testing` instead of raised: a thread has nobody to raise to.
+    On llm_track's own thread a processor's ``SystemExit`` is a fault like any other: it must not end the thread.
     An instance holds no state and may be shared and nested.
     """
 
@@ -53,7 +63,7 @@ class guarded:  # noqa: N801  a context manager that reads as a word: "with guar
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if not isinstance(error, Exception):
+        if error is None or not (isinstance(error, Exception) or getattr(_own, "thread", False)):
             return False
         if under_pytest():
             if self.background:
@@ -84,7 +94,7 @@ def say_once(text: str) -> None:
         logger.warning(text)
 
 
-def _report(doing: str, error: Exception) -> None:
+def _report(doing: str, error: BaseException) -> None:
     kind = f"{doing}: {type(error).__name__}"
     faults[kind] += 1
     if faults[kind] == 1:
@@ -98,7 +108,7 @@ def _report(doing: str, error: Exception) -> None:
         logger.debug("llm_track could not %s", doing, exc_info=error)
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -11,7 +11,7 @@ import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from llm_track.records import JSON, Response
+from llm_track.records import JSON, Identity, Response
 
 _REMEMBERED = 10_000
 _NAMESPACE = uuid.UUID("8f1d1f0e-5f0b-4a52-9b6e-3f4f1c2a7d10")
@@ -23,6 +23,7 @@ class _Run:
     """What was asked, if it was asked by this process."""
     started: float | None = None
     """When, in `time.perf_counter` seconds."""
+    identity: Identity | None = None
     counted: bool = False
 
 
@@ -32,10 +33,11 @@ class Runs:
     def __init__(self) -> None:
         self._runs: OrderedDict[str, _Run] = OrderedDict()
 
-    def accepted(self, response: Response, body: JSON, started: float) -> None:
+    def accepted(self, response: Response, body: JSON, started: float, identity: Identity) -> None:
         """Remember a run that was accepted, to give its request to the generation that it becomes."""
         if response.id is not None:
-            self._of(response.id).body, self._of(response.id).started = body, started
+            run = self._of(response.id)
+            run.body, run.started, run.identity = body, started, identity
 
     def fetched(self, response: Response) -> _Run | None:
         """Return the run whose generation this answer is, or ``None`` if it is none or was counted before."""

@@ -37,7 +37,7 @@ class Call(OpenStep):
         """Let go of the request and the answer."""
         super().forget()
         self.answer = self.result = self.witnessed = None
-        self.reading.body, self.reading.replacement, self.reading.asked = {}, None, None
+        self.reading.body, self.reading.replacement, self.reading.asked, self.reading.secrets = {}, None, None, None
 
     def finish(self, result: Any = None) -> None:
         """End the call with an answer; ``result`` is kept only if no HTTP response was seen."""

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llm_track._guard import attempt, guarded
 from llm_track.calls import Call
+from llm_track.masking import mask_known
 from llm_track.records import Failure, Outcome, Response
 from llm_track.settling import is_cancellation
 
 
-def failure_of(error: BaseException, said: Mapping[str, Any] | None = None) -> Failure:
-    """Describe an exception; ``said`` is what the SDK's exception tells of the provider's answer."""
+def failure_of(error: BaseException, said: Mapping[str, Any] | None = None, secrets: Iterable[str] = ()) -> Failure:
+    """Describe an exception.
+
+    Args:
+        error: what was raised.
+        said: what the SDK's exception tells of the provider's answer.
+        secrets: credentials of the request: where the exception quotes one, it is masked, and sent as text only.
+    """
     said = said or {}
+    message = attempt(str, error, otherwise="") or type(error).__name__
+    stack_trace = attempt(_stack_trace, error, otherwise=None)
+    masked, masked_trace = mask_known(message, secrets), mask_known(stack_trace or "", secrets) or None
     return Failure(
-        message=attempt(str, error, otherwise="") or type(error).__name__,
+        message=masked,
         type=type(error).__name__,
-        code=None if said.get("code") is None else str(said["code"]),
-        stack_trace=attempt(_stack_trace, error, otherwise=None),
-        exception=error,
+        code=None if said.get("code") is None else mask_known(str(said["code"]), secrets),
+        stack_trace=masked_trace,
+        exception=error if (masked, masked_trace) == (message, stack_trace) else None,
     )
 
 
@@ -35,7 +45,7 @@ def said_by(call: Call) -> dict[str, Any]:
 def ending(call: Call, response: Response | None, said: Mapping[str, Any]) -> tuple[Outcome, Failure | None]:
     """Return how a call ended: what the program saw, corrected by what the answer says of itself."""
     if call.error is not None:
-        return _raised(call, response), failure_of(call.error, said)
+        return _raised(call, response), failure_of(call.error, said, _secrets(call))
     if call.outcome == "cancelled":
         return "cancelled", Failure(message="the program ended before the answer arrived", type="Cancelled")
     if response is not None and response.error is not None:
@@ -48,6 +58,10 @@ def ending(call: Call, response: Response | None, said: Mapping[str, Any]) -> tu
     if call.outcome == "completed" and not response.complete:
         return "broken", Failure(message="the stream ended before the provider was done", type="IncompleteStream")
     return ("completed" if response.complete else call.outcome), None
+
+
+def _secrets(call: Call) -> list[str]:
+    return attempt(list, call.reading.secrets(), otherwise=[]) if call.reading.secrets is not None else []
 
 
 def _raised(call: Call, response: Response | None) -> Outcome:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from llm_track.formats import Format
+from llm_track.masking import mask_fields
 from llm_track.records import Identity, ModelCall, Record, Request, Response
 from llm_track.snapshot import jsonable
 from llm_track.steps import SpanStep
@@ -42,7 +43,7 @@ class HomemadeCall(SpanStep):
         )
 
     def _request(self) -> Request:
-        body = _request_body(jsonable(self.given()) or {})
+        body = _request_body(mask_fields(jsonable(self.given()) or {}))
         if self.format is not None:
             return self.format.request(body)
         return Request(input=[{"role": "user", "content": _text(value)} for value in body.values()])

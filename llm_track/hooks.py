@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from copy import copy, deepcopy
 from types import FunctionType, MethodType
@@ -45,14 +46,22 @@ class Hook(wrapt.FunctionWrapper[Any, Any]):
     """A hooked function or callable object.  It copies, pickles and prints as what it stands for."""
 
     __bound_function_wrapper__ = BoundHook
+    _self_made_by: tuple[Callable[[Any, Any], Hook], Any] | None = None
+    """What makes this hook of a function anew, and its second argument."""
 
     def __repr__(self) -> str:
         return repr(self.__wrapped__)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Functions pickle by their name, which leads back to the hook; an object pickles as it did before."""
+        """Functions pickle by their name, which leads back to the hook; an object pickles as it did before.
+
+        ``dill`` takes functions apart instead of naming them; it gets what makes the hook anew.
+        """
         if isinstance(self.__wrapped__, FunctionType):
-            return self.__qualname__
+            if self._self_made_by is None or not _dill_asks():
+                return self.__qualname__
+            make, options = self._self_made_by
+            return make, (self.__wrapped__, options)
         return _itself, (self.__wrapped__,)
 
     def __copy__(self) -> Any:
@@ -62,6 +71,12 @@ class Hook(wrapt.FunctionWrapper[Any, Any]):
     def __deepcopy__(self, memo: Any) -> Any:
         is_function = isinstance(self.__wrapped__, FunctionType)
         return self if is_function else Hook(deepcopy(self.__wrapped__, memo), self._self_wrapper)
+
+
+def _dill_asks() -> bool:
+    """Tell whether the pickler that asks is one of ``dill``, which is written in Python."""
+    dill, asking = sys.modules.get("dill"), sys._getframe(2).f_locals.get("self")
+    return dill is not None and isinstance(asking, dill.Pickler)
 
 
 def _itself(value: Any) -> Any:

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 _SECRET = re.compile(
     # API keys with a prefix; every repetition is bounded, so that hostile texts cost no more than long ones
     r"\b(?:sk|pk|rk|phc|phx|phs|gsk|xai|hf|gh[pousr]|github_pat|glpat|pplx|r8|xox[abprs])[-_]"
-    r"(?=[A-Za-z0-9_\-]{0,60}[\d*]|[A-Za-z0-9]{16})[A-Za-z0-9_\-*]{12,300}"
+    r"(?=[A-Za-z0-9_\-]{0,60}[\d*]|[A-Za-z0-9]{16})[A-Za-z0-9_\-*]{12,4000}"
     r"|\bAIza[A-Za-z0-9_\-]{20,100}"  # Google, keys
     r"|\bya29\.[A-Za-z0-9_\-]{20,2000}"  # Google, tokens
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{12,40}"  # AWS
     r"|\bABSK[A-Za-z0-9+/=]{20,300}"  # Bedrock
     r"|(?<![A-Za-z0-9_\-])eyJ[A-Za-z0-9_\-]{8,4000}\.[A-Za-z0-9_\-]{8,8000}\.[A-Za-z0-9_\-]{0,2000}"  # JSON web tokens
     r"|(?<=[Bb][Ee][Aa][Rr][Ee][Rr] )[A-Za-z0-9._~+/\-]{8,8000}=*"
+    r"|(?<=://)[^\s/:@'\"]{0,200}:[^\s/@'\"]{1,300}(?=@)"  # user and password of a URL
+)
+_SECRET_IN_QUERY = re.compile(
+    r"([?&](?:api[-_]?key|key|token|access[-_]token|sig|signature|secret|password)=)[^\s&'\"<>\[]{4,4000}",
+    re.IGNORECASE,
 )
 _DATA_URI = re.compile(
-    r"data:([a-z]+/[a-z0-9.+\-]+)?[^,\s\"']{0,100};base64,"
+    r"data:([a-z]{1,20}/[a-z0-9.+\-]{1,100})?[^,\s\"']{0,100};base64,"
     r"([A-Za-z0-9+/_\-]{200,}={0,2}|(?:[A-Za-z0-9+/_\-]{40,}\r?\n)+[A-Za-z0-9+/_\-]*={0,2})",
     re.IGNORECASE,
 )
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]{200}")
-_SECRET_KEYS = frozenset(
-    {"authorization", "authorization_token", "api_key", "api-key", "apikey", "x-api-key", "headers"}
+_SECRET_NAME = re.compile(
+    r"headers|auth|authentication|domain_secrets|(?:.*_)?(?:authorization(?:_token)?|api_?key|access_?key(?:_id)?|"
+    r"(?:private|secret|admin|signing|subscription|gateway|account)_?key|secret(?:_value)?|client_?secret|password|"
+    r"passwd|passphrase|credentials?|connection_string|cookie|(?:access|refresh|id|auth|bearer|session|api)_?token)"
 )
+"""Names of fields that hold credentials, in lower case and with ``_`` for ``-``."""
 
 
 def mask_secrets(text: str) -> str:
@@ -35,19 +43,48 @@ def mask_secrets(text: str) -> str:
     >>> mask_secrets("Incorrect API key provided: sk-abcdefghijklmnop")
     'Incorrect API key provided: [secret]'
     """
-    return _SECRET.sub("[secret]", text)
+    text = _SECRET.sub("[secret]", text)
+    return _SECRET_IN_QUERY.sub(r"\1[secret]", text) if "=" in text else text
+
+
+def mask_known(text: str, secrets: Iterable[str]) -> str:
+    """Replace credentials that are known, wherever they are quoted.
+
+    >>> mask_known("Illegal header value b'0123456789'", ["0123456789"])
+    "Illegal header value b'[secret]'"
+    """
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_KNOWN:
+            text = text.replace(secret, "[secret]")
+    return text
+
+
+_SHORTEST_KNOWN = 6
+"""A shorter "key" is a word such as ``none``, that local servers are given."""
+
+
+def is_secret(name: str) -> bool:
+    """Tell whether a field of this name holds a credential."""
+    return _SECRET_NAME.fullmatch(name.lower().replace("-", "_")) is not None
 
 
 def mask_fields(value: Any) -> Any:
     """Replace the values of fields that hold credentials, such as the headers of an MCP server among the tools."""
     if isinstance(value, dict):
         return {
-            key: "[secret]" if str(key).lower() in _SECRET_KEYS and item else mask_fields(item)
-            for key, item in value.items()
+            key: "[secret]" if _is_credential(key, item, value) else mask_fields(item) for key, item in value.items()
         }
     if isinstance(value, list):
         return [mask_fields(item) for item in value]
     return mask_secrets(value) if isinstance(value, str) else value
+
+
+def _is_credential(key: Any, item: Any, around: dict[Any, Any]) -> bool:
+    if not item or isinstance(item, bool):
+        return False
+    if str(key).lower() == "token":  # in a list of probabilities it is a piece of text
+        return isinstance(item, str) and "logprob" not in around
+    return is_secret(str(key))
 
 
 def safe_url(address: str) -> str:
@@ -61,7 +98,7 @@ def safe_url(address: str) -> str:
     except ValueError:
         return ""
     host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+    return urlunsplit((parts.scheme, host, mask_secrets(parts.path).rstrip("/"), "", ""))
 
 
 def mark(kind: str, size: int) -> str:

@@ -6,13 +6,15 @@ Only processors change content.  They get and return events; none knows a provid
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import linecache
+import traceback
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from llm_track import pricing, properties
-from llm_track._guard import guarded
+from llm_track._guard import attempt, guarded
 from llm_track.config import Processor, Settings
 from llm_track.masking import is_base64, map_strings, mark, mask_fields, mask_secrets, strip_data_uris
 from llm_track.records import Event
@@ -48,7 +50,7 @@ def run(chain: Iterable[Processor], event: Event) -> Event | None:
     """Send an event through processors; one that fails may have been a redactor, so then no content goes out."""
     for processor in chain:
         results: list[Any] = []
-        with guarded(f"run the processor {getattr(processor, '__name__', type(processor).__name__)}", background=True):
+        with guarded(f"run the processor {_name(processor)}", background=True):
             result = processor(event)
             if not isinstance(result, Event | None):
                 raise TypeError(f"it returned a {type(result).__name__}, not an Event or None")
@@ -59,6 +61,10 @@ def run(chain: Iterable[Processor], event: Event) -> Event | None:
     return event
 
 
+def _name(processor: Processor) -> str:
+    return str(attempt(getattr, processor, "__name__", otherwise=type(processor).__name__))
+
+
 def strip_media(event: Event) -> Event:
     """Replace embedded pictures, sound and files by a mark that says what they were and how long."""
     return replace(event, properties={key: _without_media(value) for key, value in event.properties.items()})
@@ -67,7 +73,8 @@ def strip_media(event: Event) -> Event:
 def mask_credentials(event: Event) -> Event:
     """Replace credentials in error texts, in tool definitions and wherever a span carries them by name.
 
-    The text of an exception cannot be changed, so one that holds a credential is not sent as an ``$exception`` at all.
+    The text of an exception and the source around it, which the client sends along, cannot be changed: where they hold
+    a credential no ``$exception`` is sent at all.
     """
     changed: dict[str, Any] = {}
     for key in properties.ERROR_TEXTS:
@@ -77,8 +84,25 @@ def mask_credentials(event: Event) -> Event:
     for key in properties.FIELDS_WITH_SECRETS:
         if key in event.properties:
             changed[key] = mask_fields(event.properties[key])
+    if event.exception is not None and not leaks:
+        leaks = any(mask_secrets(line) != line for line in _source_around(event.exception))
     exception = None if leaks else event.exception
     return replace(event, properties={**event.properties, **changed}, exception=exception)
+
+
+def _source_around(error: BaseException) -> Iterator[str]:
+    """Yield the lines of source near the frames of an exception and of what it came from."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        for frame, line in traceback.walk_tb(error.__traceback__):
+            lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
+            yield from lines[max(line - _LINES_AROUND, 0) : line + _LINES_AROUND]
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]  # the loop ends on None
+
+
+_LINES_AROUND = 10
+"""The client sends 5 lines of source before and after the one that raised."""
 
 
 def truncate(event: Event) -> Event:
@@ -98,8 +122,8 @@ def truncate(event: Event) -> Event:
 
 
 def size(event: Event) -> int:
-    """Return the length of an event's properties as JSON, in bytes."""
-    return len(json.dumps(event.properties, separators=(",", ":"), default=str))
+    """Return the length of an event's properties and groups as JSON, in bytes."""
+    return len(json.dumps([event.properties, dict(event.groups)], separators=(",", ":"), default=str))
 
 
 def add_cost(event: Event) -> Event:

@@ -17,7 +17,8 @@ from llm_track.snapshot import jsonable
 INPUTS = ("$ai_input", "$ai_input_state", "$ai_tools")
 OUTPUTS = ("$ai_output_choices", "$ai_output_state")
 ERROR_TEXTS = ("$ai_error", "llm_stack_trace")
-FIELDS_WITH_SECRETS = ("$ai_tools", "$ai_input_state", "$ai_model_parameters")
+FIELDS_WITH_SECRETS = ("$ai_tools", "$ai_input_state", "$ai_output_state", "$ai_model_parameters")
+ERROR_KINDS = ("$ai_error_type", "llm_error_code")
 IS_ERROR = "$ai_is_error"
 ERROR = "$ai_error"
 ERROR_TYPE = "$ai_error_type"

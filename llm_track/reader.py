@@ -13,7 +13,7 @@ from llm_track.calls import Call
 from llm_track.failures import ending, said_by
 from llm_track.formats import Format
 from llm_track.masking import safe_url
-from llm_track.records import ModelCall, Request, Response, Usage
+from llm_track.records import Identity, ModelCall, Request, Response, Usage
 from llm_track.wire import Answer
 
 _runs = background.Runs()
@@ -71,7 +71,7 @@ def _in_its_turn(call: Call, record: ModelCall) -> ModelCall | None:
         return replace(record, kind="endpoint") if call.reading.recalled else record
     if not call.reading.recalled:
         if response.background and response.pending:
-            _runs.accepted(response, call.reading.body, call.started)
+            _runs.accepted(response, call.reading.body, call.started, call.identity)
             return replace(record, kind="endpoint")
         if response.background and _runs.fetched(response) is not None:  # streamed to its end while somebody waited
             return replace(record, span_id=background.span_id(record.provider, response))
@@ -87,6 +87,21 @@ def _in_its_turn(call: Call, record: ModelCall) -> ModelCall | None:
         span_id=background.span_id(record.provider, response),
         request=replace(asked, stream=record.request.stream) if asked is not None else record.request,
         latency=call.ended - run.started if run.started is not None else record.latency,
+        identity=_of_run(call.identity, run.identity),
+    )
+
+
+def _of_run(fetching: Identity, asking: Identity | None) -> Identity:
+    """Who a background run belongs to: who fetches it, else who asked; silence on either side is silence."""
+    if asking is None:
+        return fetching
+    return replace(
+        fetching,
+        user_id=asking.user_id if fetching.user_id is None else fetching.user_id,
+        session_id=asking.session_id if fetching.session_id is None else fetching.session_id,
+        groups={**asking.groups, **fetching.groups},
+        metadata={**asking.metadata, **fetching.metadata},
+        no_log=asking.no_log or fetching.no_log,
     )
 
 

@@ -98,7 +98,7 @@ def inherit(
         session_id=outer.session_id if session_id is None else session_id,
         groups={**outer.groups, **groups} if groups else outer.groups,
         metadata={**outer.metadata, **snapshot(metadata)} if metadata else outer.metadata,
-        no_log=outer.no_log or bool(no_log),
+        no_log=outer.no_log or attempt(bool, no_log, otherwise=True),
     )
 
 

@@ -7,9 +7,11 @@ object pulls from, to hear of the exceptions that the SDK raises while it parses
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from copy import copy
 from time import perf_counter
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 import wrapt
@@ -28,7 +30,8 @@ def watch(call: Call, result: Any, response: Any, answer: Answer) -> None:
     tap._self_answer = answer
     tap._self_call = call
     tap._self_last_reference = _Dropped(call)
-    tap._self_inner = follow(call, result, tap._self_last_reference)
+    inner = follow(call, result, tap._self_last_reference)
+    tap._self_inner = weakref.ref(inner) if isinstance(inner, _GENERATORS) else lambda: inner
     response.stream = tap
 
 
@@ -55,13 +58,17 @@ class _Dropped:
             self.call.stop()
 
 
+_GENERATORS = (GeneratorType, AsyncGeneratorType)
+
+
 class _Tap(wrapt.ObjectProxy[Any]):
     """The byte stream of an HTTP response, remembered as it passes.  Its class stays that of the original."""
 
     _self_answer: Answer
     _self_call: Call
     _self_last_reference: _Dropped | None
-    _self_inner: Any
+    _self_inner: Callable[[], Any]
+    """Leads to the SDK's iterator without keeping it: it closes the response when the program lets go of it."""
 
     def __iter__(self) -> Iterator[bytes]:
         answer = self._self_answer
@@ -109,13 +116,13 @@ class _Tap(wrapt.ObjectProxy[Any]):
 
     def _self_broke(self, error: BaseException) -> None:
         """Note an exception of the connection; one that passes through the SDK's iterator is noted there."""
-        if not isinstance(error, GeneratorExit) and not _is_running(self._self_inner):
+        if not isinstance(error, GeneratorExit) and not _is_running(self._self_inner()):
             self._self_call.fail(error)
 
     def _self_closed(self) -> None:
         """The SDK closes the response itself, while its own iterator runs: then that iterator's end tells more."""
         with _WATCH:
-            if not _is_running(self._self_inner):
+            if not _is_running(self._self_inner()):
                 self._self_call.stop()
 
 

@@ -110,12 +110,18 @@ def decorate(function: Callable[P, T], tracking: Tracking) -> Callable[P, T]:
     """Wrap a function, or what a ``classmethod`` or ``staticmethod`` holds."""
     hook: Any
     if isinstance(function, (classmethod, staticmethod)):
-        hook = type(function)(Hook(function.__func__, _wrapper(tracking, function.__func__)))
+        hook = type(function)(_hook(function.__func__, tracking))
     else:
-        hook = Hook(function, _wrapper(tracking, function))
+        hook = _hook(function, tracking)
         hook = _IMPLICIT.get(getattr(function, "__name__", ""), lambda same: same)(hook)
     tracked: Callable[P, T] = hook
     return tracked
+
+
+def _hook(function: Callable[..., Any], tracking: Tracking) -> Hook:
+    hook = Hook(function, _wrapper(tracking, function))
+    hook._self_made_by = _hook, tracking
+    return hook
 
 
 _IMPLICIT: dict[str, Callable[[Any], Any]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,10 @@ def withhold_content(event: Event) -> Event:
             kept[key] = None
     for key in properties.ERROR_TEXTS:
         kept.pop(key, None)
-    kept |= _tools_called(of) | _summarised_failure(of) | _plain_parameters(of)
+    for key in properties.ERROR_KINDS:
+        if key in kept and not _is_word(kept[key]):
+            del kept[key]
+    kept |= _tools_called(of) | _summarised_failure(kept) | _plain_parameters(of)
     return replace(event, properties=kept, exception=None)
 
 
@@ -48,12 +52,26 @@ def _plain_parameters(of: Mapping[str, Any]) -> dict[str, Any]:
         properties.PARAMETERS: {
             key: value
             for key, value in parameters.items()
-            if isinstance(value, (bool, int, float)) or (key in _WORDS and isinstance(value, str))
+            if (key in _NUMBERS and isinstance(value, (bool, int, float))) or (key in _WORDS and _is_word(value))
         }
     }
 
 
+_NUMBERS = frozenset(
+    {
+        "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "max_output_tokens", "n", "seed",
+        "max_tokens_to_sample", "max_tool_calls", "presence_penalty", "frequency_penalty", "stream", "store",
+        "background", "logprobs", "top_logprobs", "parallel_tool_calls", "dimensions", "best_of", "echo",
+    }
+)  # fmt: skip
 _WORDS = frozenset({"service_tier", "reasoning_effort", "verbosity", "truncation", "tool_choice", "encoding_format"})
+
+
+_WORD = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and _WORD.fullmatch(value) is not None
 
 
 def _names(message: Any) -> list[str]:

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from llm_track import processors, properties, reader, sampling
-from llm_track._guard import faults, guarded, logger
+from llm_track._guard import faults, guarded, logger, own_thread
 from llm_track.calls import Call
 from llm_track.config import Settings, settings
 from llm_track.records import Event, Record
@@ -53,6 +53,9 @@ class _Worker:
         self.override: Sink | None = None
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._markers = 0
+        """How many of the entries of the queue are no events but mark how far it was worked off."""
+        self._handling = False
 
     @property
     def queue(self) -> queue.SimpleQueue[Any]:
@@ -92,6 +95,7 @@ class _Worker:
             self._starting.release()
 
     def _run(self) -> None:
+        own_thread()
         with _busy, guarded("prepare the delivery of events", background=True):
             self._sink()  # builds the client now, while the program still runs: it starts threads of its own
         while True:
@@ -99,15 +103,17 @@ class _Worker:
 
     def _handle(self, work: Any) -> None:
         if isinstance(work, threading.Event):
+            self._markers -= 1
             work.set()
             return
-        done = False
+        done, self._handling = False, True
         with _busy, guarded("turn a call into an event", background=True):
             self._deliver(work)
             done = True
         if not done:
             self.counts["dropped_fault"] += 1
         work.forget()
+        self._handling = False
 
     def _deliver(self, work: Any) -> None:
         chosen = settings()
@@ -153,9 +159,17 @@ class _Worker:
                 self.sink.flush(EXIT_SECONDS)
         from llm_track.sinks import posthog
 
-        self.sink, self.sink_settings = posthog.build(chosen), chosen
+        self.sink, self.sink_settings = posthog.build(chosen, self._lost), chosen
         atexit.unregister(at_exit)  # exit hooks run last in, first out: ours must run before the client's
         atexit.register(at_exit)
+
+    def _lost(self, events: int) -> None:
+        self.counts["lost_by_client"] += events
+
+    def waiting(self) -> int:
+        """Return how many events have yet to be delivered."""
+        left = self.queue.qsize() - self._markers + self._handling
+        return left + (self.sink.waiting() if self.sink is not None else 0)
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything put so far has been handed to the sink, then flush the sink."""
@@ -173,6 +187,7 @@ class _Worker:
             self._drain_here(monotonic() + timeout)
             return True
         passed = threading.Event()
+        self._markers += 1
         self.queue.put(passed)
         return passed.wait(timeout)
 
@@ -253,6 +268,13 @@ def deliver_all() -> None:
         for step in list(open_steps.values()):
             step.stop()
         _worker.flush(EXIT_SECONDS)
+        if left := _worker.waiting():
+            logger.warning(
+                "llm_track could not deliver %d events within %g seconds: a processor, the client or PostHog is slow. "
+                "llm_track.flush() with a longer timeout, called before the program ends, waits longer.",
+                left,
+                EXIT_SECONDS,
+            )
 
 
 def shutdown() -> None:

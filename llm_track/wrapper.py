@@ -180,16 +180,24 @@ def _decoder(response: Any) -> Callable[[list[bytes]], list[bytes]] | None:
     return decode
 
 
+_LONGEST_DECODED = 64 * 1024 * 1024
+"""Bytes.  No model says as much; a compressed body of a megabyte can."""
+
+
 def _decode(respond: Callable[..., Any], pieces: list[bytes], decoded: list[bytes]) -> None:
-    """Add to ``decoded`` what each piece says; a body that was cut short says what it says until an error ends it."""
+    """Add to ``decoded`` what each piece says, until the body ends, an error ends it, or it turns out to be a bomb."""
 
     def fed() -> Iterator[bytes]:
         for piece in pieces:
             decoded.append(b"")
             yield piece
 
+    length = 0
     for part in respond(content=fed()).iter_bytes():
         decoded[-1] += part
+        length += len(part)
+        if length > _LONGEST_DECODED:
+            return
 
 
 def witness_wrapper(provider: Provider) -> Wrapper:

@@ -8,7 +8,7 @@ import pytest
 
 from llm_track import background
 from llm_track.background import Runs, span_id
-from llm_track.records import Response
+from llm_track.records import Identity, Response
 
 BODY = {"model": "o3", "input": "long task"}
 
@@ -20,7 +20,7 @@ def a_response(name: str | None = "resp_1", *, pending: bool = False, background
 def test_the_first_fetch_of_a_finished_run_is_the_generation():
     """The first fetch that finds a run done gets what was asked and when; every later one gets nothing."""
     runs = Runs()
-    runs.accepted(a_response(pending=True), BODY, 5.0)
+    runs.accepted(a_response(pending=True), BODY, 5.0, Identity())
     run = runs.fetched(a_response())
     assert run is not None
     assert (run.body, run.started) == (BODY, 5.0)
@@ -35,7 +35,7 @@ def test_the_first_fetch_of_a_finished_run_is_the_generation():
 def test_what_is_no_finished_run_is_no_generation(response):
     """A poll, an ordinary answer and an answer without an id are not counted, and do not use up the run."""
     runs = Runs()
-    runs.accepted(a_response(None, pending=True), BODY, 5.0)
+    runs.accepted(a_response(None, pending=True), BODY, 5.0, Identity())
     assert runs.fetched(response) is None
     assert runs.fetched(a_response()) is not None
 
@@ -59,9 +59,9 @@ def test_only_so_many_runs_are_remembered(monkeypatch):
     monkeypatch.setattr(background, "_REMEMBERED", 3)
     runs = Runs()
     for name in ("a", "b", "c"):
-        runs.accepted(a_response(name, pending=True), {"model": name}, 0.0)
-    runs.accepted(a_response("a", pending=True), {"model": "a"}, 0.0)
-    runs.accepted(a_response("d", pending=True), {"model": "d"}, 0.0)
+        runs.accepted(a_response(name, pending=True), {"model": name}, 0.0, Identity())
+    runs.accepted(a_response("a", pending=True), {"model": "a"}, 0.0, Identity())
+    runs.accepted(a_response("d", pending=True), {"model": "d"}, 0.0, Identity())
     asked = {name: run.body for name in ("a", "c", "d") if (run := runs.fetched(a_response(name)))}
     assert asked == {"a": {"model": "a"}, "c": {"model": "c"}, "d": {"model": "d"}}
     forgotten = runs.fetched(a_response("b"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ import zstandard
 
 import llm_track
 from llm_track.testing import capture_events
+from llm_track.wrapper import _decoder
 from tests.providers.offline import client, http_of
 
 WORDS = [f"word {number} " for number in range(50)]
@@ -102,3 +104,20 @@ def test_a_compressed_stream_that_turns_to_noise_says_what_came_before(encoding)
     assert said(event) == "".join(WORDS[:4])
     assert event.properties["llm_outcome"] == "broken"
     assert str(raised.value) in event.properties["$ai_error"]
+
+
+def test_a_bomb_is_not_unpacked():
+    """Of a stream that unpacks to hundreds of megabytes only the beginning is read, in bounded memory."""
+    writer = zlib.compressobj(9, wbits=31)
+    first = events()[:3]
+    pieces = [writer.compress(event) + writer.flush(zlib.Z_SYNC_FLUSH) for event in first]
+    filler = b": ping" + b" " * 1_000_000 + b"\n\n"
+    pieces += [writer.compress(filler) for _ in range(200)] + [writer.flush()]
+    decode = _decoder(http_of(openai).Response(200, headers={"content-encoding": "gzip"}))
+    assert decode is not None
+    tracemalloc.start()
+    decoded = decode(pieces)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert b"".join(decoded).startswith(b"".join(first))
+    assert peak < 200_000_000

@@ -7,8 +7,11 @@ import copy
 import functools
 import inspect
 import pickle
+import subprocess
+import sys
 import warnings
 
+import dill
 import pytest
 
 from llm_track import llm_span, track_llm
@@ -338,3 +341,49 @@ def test_a_home_made_client_without_a_format_says_what_it_knows():
     assert properties["$ai_output_choices"] == [{"role": "assistant", "content": "because"}]
     assert properties["$ai_model"] == "small"
     assert not any(name.endswith("_tokens") for name in properties)
+
+
+def local_kinds():
+    @track_llm
+    def local(a):
+        return a + 1
+
+    @track_llm(name="x", kind="tool")
+    async def coroutine(a):
+        return a + 2
+
+    class Home:
+        @track_llm
+        def method(self, a):
+            return a + 3
+
+        @staticmethod
+        @track_llm
+        def static(a):
+            return a + 4
+
+        @track_llm
+        @classmethod
+        def of_class(cls, a):
+            return a + 5
+
+    return local, coroutine, Home
+
+
+def test_dill_takes_tracked_functions_apart():
+    """`dill` pickles local tracked functions, lambdas and classes as it does plain ones, and they are tracked again."""
+    local, coroutine, home = dill.loads(dill.dumps(local_kinds()))
+    twice = dill.loads(dill.dumps(track_llm(lambda a: a * 2)))
+    with capture_events() as events:
+        assert (local(1), asyncio.run(coroutine(1)), twice(4)) == (2, 3, 8)
+        assert (home().method(1), home.static(1), home.of_class(1)) == (4, 5, 6)
+    assert len(events) == 6
+
+
+def test_dill_takes_a_function_of_the_main_program_to_another_process():
+    """A tracked function of `__main__` that was pickled by `dill` runs in a process that has no such program."""
+    program = "import dill, llm_track\n@llm_track.track_llm\ndef f(a): return a + 1\nprint(dill.dumps(f).hex())"
+    made = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    reader = f"import dill; print(dill.loads(bytes.fromhex({made.stdout.strip()!r}))(1))"
+    read = subprocess.run([sys.executable, "-c", reader], capture_output=True, text=True, check=False)
+    assert (read.stdout.strip(), read.returncode) == ("2", 0), read.stderr

@@ -244,3 +244,61 @@ def test_events_can_be_read_as_json():
     with capture_events() as events, llm_track.llm_span("x", metadata={"when": object()}) as span:
         span.set(output={1: {2, 3}, "nan": float("nan")})
     json.dumps(events[0].properties, allow_nan=False)
+
+
+def test_a_processor_that_exits_costs_its_event_and_no_other(receiver):
+    """SystemExit in a processor ends neither the worker nor the program: the content goes, later events arrive."""
+    done = run(
+        """
+        import sys, llm_track
+        def processor(event):
+            if event.properties["$ai_span_name"] == "bad": sys.exit(9)
+            return event
+        llm_track.configure(processors=[processor])
+        for name in ("one", "bad", "two"):
+            with llm_track.llm_span(name) as span: span.set(output="said")
+        print(llm_track.flush())
+        """,
+        receiver.url,
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n")
+    assert {
+        event["properties"]["$ai_span_name"]: event["properties"]["$ai_output_state"] for event in receiver.events
+    } == {
+        "one": "said",
+        "bad": None,
+        "two": "said",
+    }
+
+
+def test_what_is_not_delivered_at_the_end_is_said(receiver):
+    """A processor that hangs delays the end by a bounded time, and a log line says how many events were not sent."""
+    start_time = time.monotonic()
+    done = run(
+        """
+        import time, llm_track
+        llm_track.configure(processors=[lambda event: time.sleep(60)])
+        for number in range(5):
+            with llm_track.llm_span(f"s{number}"): pass
+        """,
+        receiver.url,
+    )
+    assert done.returncode == 0
+    assert "could not deliver 5 events within 5 seconds" in done.stderr
+    assert time.monotonic() - start_time < 20
+
+
+def test_what_the_client_gave_up_on_is_counted(receiver):
+    """Events that PostHog refuses are counted as lost."""
+    receiver.statuses = [401] * 20
+    done = run(
+        """
+        import llm_track
+        for number in range(3):
+            with llm_track.llm_span(f"s{number}"): pass
+        llm_track.flush()
+        print(llm_track.stats()["lost_by_client"])
+        """,
+        receiver.url,
+    )
+    assert done.stdout == "3\n"

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
@@ -48,6 +48,8 @@ class Reading:
     """The arguments to call the SDK with instead, when usage has to be asked for."""
     hides: Callable[[Any], bool] | None = None
     """Tells the chunks of a stream that the program did not ask for and must not see."""
+    secrets: Callable[[], Iterable[str]] | None = None
+    """Yields the credentials that the request carries, for when an exception quotes them."""
     withdraws: Callable[[Reading, BaseException], bool] | None = None
     """Tells from an exception that it was the replacement that failed, not the program's own request."""
 

@@ -7,11 +7,13 @@ raw or streaming form the program used; and every answer passes ``client._proces
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from llm_track._guard import say_once
 from llm_track.formats import Format
+from llm_track.masking import is_secret
 from llm_track.providers import Invocation, Kind, Reading
 from llm_track.providers._hosts import biller
 from llm_track.snapshot import snapshot
@@ -30,10 +32,10 @@ def by_path(
         options = options_of(invocation)
         if options is None or _is_tracked_by_posthog(invocation.instance):
             return None
-        path = "/" + str(options.url).partition("?")[0].strip("/")
+        base_url, path = _address(getattr(invocation.instance, "base_url", ""), str(options.url))
         posted = options.method.lower() == "post"
+        path = next((known for known in (path, _unversioned(path)) if known in names), path)
         kind, wire_format = endpoints.get(path, _ENDPOINT) if posted else _ENDPOINT
-        base_url = getattr(invocation.instance, "base_url", "")
         return Reading(
             kind=kind,
             name=(names.get(path) if posted else None) or endpoint_name(options.method, path),
@@ -43,9 +45,25 @@ def by_path(
             base_url=base_url,
             stream=bool(invocation.kwargs.get("stream", False)),
             asked=options,
+            secrets=lambda: _secrets(invocation.instance, options),
         )
 
     return read
+
+
+def _address(base_url: Any, url: str) -> tuple[Any, str]:
+    """Where a request goes, and its path there; a request may name another host than its client's."""
+    if url[:8].lower().startswith(("http://", "https://")):
+        parts = urlsplit(url)
+        base_url, url = f"{parts.scheme}://{parts.netloc}", parts.path
+    return base_url, "/" + url.partition("?")[0].strip("/")
+
+
+def _unversioned(path: str) -> str:
+    """The path after the version of the API, for requests that name it although the base URL does."""
+    segments = path.split("/")
+    versions = [index for index, segment in enumerate(segments) if _VERSION.fullmatch(segment)]
+    return "/" + "/".join(segments[versions[-1] + 1 :]) if versions else path
 
 
 def _is_tracked_by_posthog(client: Any) -> bool:
@@ -64,6 +82,21 @@ def options_of(invocation: Invocation) -> Any:
     if "options" in invocation.kwargs:
         return invocation.kwargs["options"]
     return invocation.args[1] if len(invocation.args) > 1 else None
+
+
+def _secrets(client: Any, options: Any) -> Iterator[str]:
+    """Yield the credentials that a request carries, to be found where an exception quotes them."""
+    for name in ("api_key", "auth_token", "admin_api_key", "_azure_ad_token"):
+        yield from _texts(getattr(client, name, None))
+    for headers in (getattr(client, "default_headers", None), getattr(options, "headers", None)):
+        for name, value in headers.items() if isinstance(headers, Mapping) else ():
+            if is_secret(str(name).lower().removeprefix("x-")):
+                yield from _texts(value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from sorted({value, value.strip(), value.strip().rpartition(" ")[2]}, key=len, reverse=True)
 
 
 _ENDPOINT: tuple[Kind, None] = ("endpoint", None)

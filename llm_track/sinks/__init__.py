@@ -16,3 +16,7 @@ class Sink(Protocol):
 
     def flush(self, timeout: float) -> None:
         """Deliver what was admitted, in at most ``timeout`` seconds."""
+
+    def waiting(self) -> int:
+        """Return how many admitted events have yet to be sent."""
+        ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from llm_track import properties
@@ -54,13 +55,22 @@ class PostHogSink:
         while callable(full) and full() is True and time.monotonic() < until:
             time.sleep(0.01)
 
+    def waiting(self) -> int:
+        """Return how many events the client has yet to send, as far as it tells."""
+        count = getattr(getattr(self.client, "queue", None), "qsize", None)
+        number = count() if callable(count) else 0
+        return number if isinstance(number, int) else 0
+
     def flush(self, timeout: float) -> None:
         """Have the client deliver its queue, in at most ``timeout`` seconds."""
         self.client.flush(timeout_seconds=timeout)
 
 
-def build(settings: Settings) -> PostHogSink | None:
-    """Return a sink on the user's client, else on one made from key and host; without a key warn, return ``None``."""
+def build(settings: Settings, lost: Callable[[int], None] = lambda events: None) -> PostHogSink | None:
+    """Return a sink on the user's client, else on one made from key and host; without a key warn, return ``None``.
+
+    ``lost`` is told how many events the client gave up on; a client of the user's own tells its own ``on_error``.
+    """
     if settings.client is not None:
         return PostHogSink(settings.client, exceptions=settings.exceptions)
     if not settings.api_key:
@@ -69,13 +79,14 @@ def build(settings: Settings) -> PostHogSink | None:
             'project key, or call llm_track.configure(api_key="phc_...") at start-up.'
         )
         return None
-    return PostHogSink(_client(settings.api_key, settings.host), exceptions=settings.exceptions)
+    return PostHogSink(_client(settings.api_key, settings.host, lost), exceptions=settings.exceptions)
 
 
-def _client(api_key: str, host: str | None) -> Any:
+def _client(api_key: str, host: str | None, lost: Callable[[int], None]) -> Any:
     from posthog import Posthog
 
     options: dict[str, Any] = {"host": host, "gzip": True, "max_queue_size": _QUEUE}
+    options["on_error"] = lambda error, events: lost(len(events))
     try:
         return Posthog(api_key, **options)
     except RuntimeError:  # no thread can start once the interpreter ends: then each event is sent where it is emitted

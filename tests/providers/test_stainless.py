@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import openai
 import pydantic
 import pytest
 
+import llm_track
 from llm_track import _guard, providers
 from llm_track.formats import chat_completions, completions, embeddings, messages, responses
 from llm_track.providers import Invocation, Reading, _stainless
@@ -399,3 +401,51 @@ def test_the_code_inside_an_error_body(body, code):
     error = ValueError()
     error.body = body  # type: ignore[attr-defined]
     assert _stainless.failure(error)["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url", "provider"),
+    [
+        ("https://api.openai.com", "/v1/chat/completions", "openai"),
+        ("https://api.openai.com/v1", "https://api.openai.com/v1/chat/completions", "openai"),
+        ("https://api.openai.com/v1", "https://api.groq.com/openai/v1/chat/completions?x=1", "groq"),
+        ("https://gw.example/v1", "chat/completions", "openai"),
+    ],
+)
+def test_a_path_with_host_or_version_is_the_same_endpoint(base_url, url, provider):
+    """A request that names its host or the API's version itself is the call that its path says, billed by that host."""
+    read = reading("openai", lambda c: c.post(url, cast_to=object, body=CHAT), base_url=base_url)
+    assert (read.kind, read.name, read.provider) == ("generation", "chat.completions", provider)
+
+
+def test_the_results_of_a_batch_have_a_plain_name():
+    """The absolute address that Anthropic gives for the results of a batch is named as its endpoint."""
+    url = "https://api.anthropic.com/v1/messages/batches/msgbatch_01HkcTjaV5uDC8jWR4ZsDV8d/results"
+    assert reading("anthropic", lambda c: c.get(url, cast_to=object)).name == "messages.batches.results.list"
+
+
+def is_closed_after(close):
+    """Return whether the response of a stream is closed once the program has let go of the stream."""
+    body = b'data: {"id": "c", "choices": []}\n\n' * 3 + b"data: [DONE]\n\n"
+    kind = {"content-type": "text/event-stream"}
+    made = client(openai, "OpenAI", lambda _: http_of(openai).Response(200, content=iter([body]), headers=kind))
+    stream = made.chat.completions.create(model="m", messages=[], stream=True)
+    next(stream)
+    response = stream.response
+    if close == "drop":
+        del stream
+        gc.collect()
+    else:
+        stream._iterator.close()
+    return response.is_closed
+
+
+@pytest.mark.parametrize("close", ["drop", "close the iterator"])
+def test_a_stream_that_is_let_go_gives_its_connection_back(close):
+    """Where the usage chunk is hidden too, a stream that is let go closes its response exactly when it does alone."""
+    alone = is_closed_after(close)
+    llm_track.autopatch("openai")
+    try:
+        assert is_closed_after(close) == alone
+    finally:
+        llm_track.unpatch()
