@@ -46,8 +46,6 @@ class Hook(wrapt.FunctionWrapper[Any, Any]):
     """A hooked function or callable object.  It copies, pickles and prints as what it stands for."""
 
     __bound_function_wrapper__ = BoundHook
-    _self_made_by: tuple[Callable[[Any, Any], Hook], Any] | None = None
-    """What makes this hook of a function anew, and its second argument."""
 
     def __repr__(self) -> str:
         return repr(self.__wrapped__)
@@ -58,10 +56,8 @@ class Hook(wrapt.FunctionWrapper[Any, Any]):
         ``dill`` takes functions apart instead of naming them; it gets what makes the hook anew.
         """
         if isinstance(self.__wrapped__, FunctionType):
-            if self._self_made_by is None or not _dill_asks():
-                return self.__qualname__
-            make, options = self._self_made_by
-            return make, (self.__wrapped__, options)
+            made_by = getattr(self, "_self_made_by", None)
+            return (made_by[0], (self.__wrapped__, made_by[1])) if made_by and _dill_asks() else self.__qualname__
         return _itself, (self.__wrapped__,)
 
     def __copy__(self) -> Any:

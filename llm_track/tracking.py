@@ -75,7 +75,8 @@ def track_llm(
     """Make every call of a function a step of the trace.
 
     For functions, coroutine functions, generators, async generators, methods, class and static methods.  The decorated
-    function keeps its signature, its kind and its name; it can be copied and pickled.
+    function keeps its signature, its kind and its name; it can be copied and pickled.  The step lasts while the
+    function runs: for the block of a ``@contextmanager`` use `llm_span` inside it.
 
     Args:
         name: what the step is called; default: the function's qualified name.
@@ -118,8 +119,8 @@ def decorate(function: Callable[P, T], tracking: Tracking) -> Callable[P, T]:
     return tracked
 
 
-def _hook(function: Callable[..., Any], tracking: Tracking) -> Hook:
-    hook = Hook(function, _wrapper(tracking, function))
+def _hook(function: Callable[..., Any], tracking: Tracking) -> Any:
+    hook: Any = Hook(function, _wrapper(tracking, function))
     hook._self_made_by = _hook, tracking
     return hook
 

@@ -159,12 +159,9 @@ class _Worker:
                 self.sink.flush(EXIT_SECONDS)
         from llm_track.sinks import posthog
 
-        self.sink, self.sink_settings = posthog.build(chosen, self._lost), chosen
+        self.sink, self.sink_settings = posthog.build(chosen, self.counts), chosen
         atexit.unregister(at_exit)  # exit hooks run last in, first out: ours must run before the client's
         atexit.register(at_exit)
-
-    def _lost(self, events: int) -> None:
-        self.counts["lost_by_client"] += events
 
     def waiting(self) -> int:
         """Return how many events have yet to be delivered."""
@@ -252,18 +249,18 @@ def at_exit() -> None:
     """Settle what is still open and deliver what is left, in bounded time."""
     global _exiting
     _exiting = True
-    deliver_all()
+    shutdown()
 
 
 def _deliver_before_a_child_leaves() -> None:
     """A child of `multiprocessing` leaves without running exit hooks, but it runs the finalizers of that module."""
     multiprocessing = sys.modules.get("multiprocessing.util")
     if multiprocessing is not None and sys.modules["multiprocessing.process"].parent_process() is not None:
-        multiprocessing.Finalize(None, deliver_all, exitpriority=0)
+        multiprocessing.Finalize(None, shutdown, exitpriority=0)
 
 
-def deliver_all() -> None:
-    """Settle what is still open and deliver what is left, in bounded time."""
+def shutdown() -> None:
+    """Settle what is still open and deliver what is left, in bounded time.  Calls made later are still tracked."""
     with guarded("deliver the last events"):
         for step in list(open_steps.values()):
             step.stop()
@@ -275,11 +272,6 @@ def deliver_all() -> None:
                 left,
                 EXIT_SECONDS,
             )
-
-
-def shutdown() -> None:
-    """Settle what is still open and deliver what is left.  Calls made later are still tracked."""
-    deliver_all()
 
 
 def _after_fork() -> None:

@@ -7,7 +7,9 @@ raw or streaming form the program used; and every answer passes ``client._proces
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,7 +47,7 @@ def by_path(
             base_url=base_url,
             stream=bool(invocation.kwargs.get("stream", False)),
             asked=options,
-            secrets=lambda: _secrets(invocation.instance, options),
+            secrets=partial(_secrets, weakref.ref(invocation.instance), options),
         )
 
     return read
@@ -84,8 +86,12 @@ def options_of(invocation: Invocation) -> Any:
     return invocation.args[1] if len(invocation.args) > 1 else None
 
 
-def _secrets(client: Any, options: Any) -> Iterator[str]:
-    """Yield the credentials that a request carries, to be found where an exception quotes them."""
+def _secrets(instance: weakref.ref[Any], options: Any) -> Iterator[str]:
+    """Yield the credentials that a request carries, to be found where an exception quotes them.
+
+    The client is not kept for it: as long as the exception is there, its frames have the client.
+    """
+    client = instance()
     for name in ("api_key", "auth_token", "admin_api_key", "_azure_ad_token"):
         yield from _texts(getattr(client, name, None))
     for headers in (getattr(client, "default_headers", None), getattr(options, "headers", None)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import Counter
 from typing import Any
 
 from llm_track import properties
@@ -66,10 +66,10 @@ class PostHogSink:
         self.client.flush(timeout_seconds=timeout)
 
 
-def build(settings: Settings, lost: Callable[[int], None] = lambda events: None) -> PostHogSink | None:
+def build(settings: Settings, counts: Counter[str] | None = None) -> PostHogSink | None:
     """Return a sink on the user's client, else on one made from key and host; without a key warn, return ``None``.
 
-    ``lost`` is told how many events the client gave up on; a client of the user's own tells its own ``on_error``.
+    What the client gave up on is added to ``counts``; a client of the user's own tells its own ``on_error``.
     """
     if settings.client is not None:
         return PostHogSink(settings.client, exceptions=settings.exceptions)
@@ -79,14 +79,17 @@ def build(settings: Settings, lost: Callable[[int], None] = lambda events: None)
             'project key, or call llm_track.configure(api_key="phc_...") at start-up.'
         )
         return None
-    return PostHogSink(_client(settings.api_key, settings.host, lost), exceptions=settings.exceptions)
+    return PostHogSink(
+        _client(settings.api_key, settings.host, Counter() if counts is None else counts),
+        exceptions=settings.exceptions,
+    )
 
 
-def _client(api_key: str, host: str | None, lost: Callable[[int], None]) -> Any:
+def _client(api_key: str, host: str | None, counts: Counter[str]) -> Any:
     from posthog import Posthog
 
     options: dict[str, Any] = {"host": host, "gzip": True, "max_queue_size": _QUEUE}
-    options["on_error"] = lambda error, events: lost(len(events))
+    options["on_error"] = lambda error, events: counts.update(lost_by_client=len(events))
     try:
         return Posthog(api_key, **options)
     except RuntimeError:  # no thread can start once the interpreter ends: then each event is sent where it is emitted
