@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 _SECRET = re.compile(
     # API keys with a prefix; every repetition is bounded, so that hostile texts cost no more than long ones
-    r"\b(?:sk|pk|rk|phc|phx|phs|gsk|xai|hf|gh[pousr]|github_pat|glpat|pplx|r8|xox[abprs])[-_]"
+    r"\b(?:sk|pk|rk|ek|phc|phx|phs|gsk|xai|hf|gh[pousr]|github_pat|glpat|pplx|r8|xox[abprs])[-_]"
     r"(?=[A-Za-z0-9_\-]{0,60}[\d*]|[A-Za-z0-9]{16})[A-Za-z0-9_\-*]{12,4000}"
     r"|\bAIza[A-Za-z0-9_\-]{20,100}"  # Google, keys
     r"|\bya29\.[A-Za-z0-9_\-]{20,2000}"  # Google, tokens

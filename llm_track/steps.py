@@ -97,7 +97,7 @@ def inherit(
         user_id=outer.user_id if user_id is None else user_id,
         session_id=outer.session_id if session_id is None else session_id,
         groups={**outer.groups, **groups} if groups else outer.groups,
-        metadata={**outer.metadata, **snapshot(metadata)} if metadata else outer.metadata,
+        metadata={**outer.metadata, **attempt(snapshot, metadata, otherwise={})} if metadata else outer.metadata,
         no_log=outer.no_log or attempt(bool, no_log, otherwise=True),
     )
 

@@ -10,7 +10,7 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, ParamSpec, TypeVar, overload
 
 from llm_track import context, stepping
-from llm_track._guard import guarded
+from llm_track._guard import attempt, guarded
 from llm_track.config import settings
 from llm_track.formats import Format
 from llm_track.homemade import HomemadeCall
@@ -220,9 +220,13 @@ def _open(
         else:
             step = SpanStep(name, tracking.kind, identity)
         if tracking.captures_input:
-            step.input = Arguments(function, snapshot(args), snapshot(kwargs))
+            step.input = attempt(_arguments, function, args, kwargs, otherwise=None)
         return step
     return None
+
+
+def _arguments(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+    return Arguments(function, snapshot(args), snapshot(kwargs))
 
 
 def _gave(tracking: Tracking) -> stepping.Closer:

@@ -13,7 +13,7 @@ from llm_track.masking import map_strings, mask_fields, mask_secrets, safe_url, 
 
 BODY = "Ab1Cd2Ef3Gh4Ij5Kl6Mn7Op8Qr9St0"
 PREFIXES = [
-    "sk-", "sk-proj-", "sk-svcacct-", "sk-ant-api03-", "sk-ant-admin01-", "sk-or-v1-", "sk_live_", "rk_live_",
+    "sk-", "ek_", "sk-proj-", "sk-svcacct-", "sk-ant-api03-", "sk-ant-admin01-", "sk-or-v1-", "sk_live_", "rk_live_",
     "pk_test_", "phc_", "phx_", "phs_", "gsk_", "xai-", "hf_", "ghp_", "gho_", "ghs_", "glpat-", "pplx-", "r8_", "AIza",
     "AIzaSy", "github_pat_", "ghu_", "xoxb-", "ya29.", "ABSK",
 ]  # fmt: skip

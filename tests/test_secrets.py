@@ -193,8 +193,30 @@ class Odd:
         raise OddError
 
 
-def test_silence_that_cannot_be_read_is_silence():
-    """A no_log that is neither true nor false counts as asked for."""
-    with capture_events() as events, llm_span("secret", no_log=Odd()), llm_span("inside"):
-        pass
+class OddKey:
+    """A key that goes into one dict, but into no copy of it."""
+
+    def __init__(self):
+        self.asked = False
+
+    def __hash__(self):
+        if self.asked:
+            raise OddError
+        self.asked = True
+        return 1
+
+
+@pytest.mark.parametrize("given", [{"no_log": Odd()}, {"no_log": True, "metadata": {OddKey(): 1}}])
+def test_silence_survives_bad_arguments(given):
+    """A no_log that is neither true nor false counts as asked for, and what cannot be copied does not undo one."""
+
+    @track_llm(no_log=True)
+    def work(argument):
+        with llm_span("inside"):
+            pass
+
+    with capture_events() as events:
+        with llm_span("secret", **given), llm_span("inside"):
+            pass
+        work({OddKey(): 1})
     assert events == []
