@@ -179,6 +179,6 @@ def _runner() -> tuple[int, Any]:
     asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
     if asyncio is not None and asyncio._get_running_loop() is not None:
         return get_ident(), asyncio.current_task()
-    if trio is not None and trio.lowlevel.in_trio_task():
+    if trio is not None and hasattr(trio, "lowlevel") and trio.lowlevel.in_trio_task():
         return get_ident(), trio.lowlevel.current_task()
     return get_ident(), None

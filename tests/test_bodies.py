@@ -133,6 +133,27 @@ def test_generators_that_take_turns_keep_their_users(answer):
     assert users == {"u1": [name for name, _ in INSIDE] * 2, "u2": [name for name, _ in INSIDE] * 2}
 
 
+def test_one_object_in_several_generators_is_a_span_in_each():
+    """A span object that generators share opens a step in each, and closes the step of the one that ends."""
+    shared = llm_span("shared")
+
+    def steps(name, count):
+        with shared:
+            for _ in range(count):
+                mark(name)
+                yield
+            shared.set(output=name)
+
+    with capture_events() as events:
+        long, short = steps("long", 3), steps("short", 1)
+        for generator in (long, short, short, long, long, long):
+            contextvars.Context().run(next, generator, None)
+    outputs = {event.uuid: event.properties["$ai_output_state"] for event in events if event.name == "$ai_trace"}
+    assert [outputs[event.uuid] for event in events if event.uuid in outputs] == ["short", "long"]
+    inside = [event for event in events if event.uuid not in outputs]
+    assert all(outputs[event.properties["$ai_parent_id"]] == event.properties["$ai_span_name"] for event in inside)
+
+
 def test_the_consumers_span_is_not_inside_a_generator_and_not_around_its_next_step():
     """The consumer's spans stay its own; what the body does belongs to the body, not to who steps it."""
     with capture_events() as events:
