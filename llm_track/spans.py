@@ -93,8 +93,8 @@ class LLMSpan:
             if step is not None:
                 self._steps.remove(step)
                 step.leave()
-                tasks.unfollow(self._bodies.pop(step, (None, None))[1])
                 end(step, error)
+                tasks.unfollow(self._bodies.pop(step, (None, None))[1])
 
     async def __aenter__(self) -> LLMSpan:
         return self._open(sys._getframe(1))

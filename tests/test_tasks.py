@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
+import trio
 
 import llm_track
 from llm_track import bodies, context, llm_span, track_llm
@@ -91,6 +92,40 @@ def test_tasks_of_the_body_are_the_bodys_and_tasks_of_the_consumer_the_consumers
         "threaded",
     }
     assert {user for name, user in found.items() if name.startswith("consumer")} == {"bob"}
+
+
+def test_tasks_of_trio_belong_to_who_starts_them():
+    """The same on trio, for nurseries of the body and of the consumer, and no instrument is left behind."""
+
+    async def job(name):
+        mark(f"{name} begins")
+        await trio.sleep(0.01)
+        mark(f"{name} ends")
+
+    async def answers():
+        with llm_span("answer", user_id="alice"):
+            yield 1
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(job, "alice's task")
+            await trio.to_thread.run_sync(mark, "alice's thread")
+            yield 2
+            mark("alice's end")
+
+    async def main():
+        with llm_span("consumer", user_id="bob"):
+            async with trio.open_nursery() as nursery:
+                async for number in answers():
+                    nursery.start_soon(job, f"consumer's task {number}")
+                    await trio.to_thread.run_sync(mark, f"consumer's thread {number}")
+        return "task_spawned" in trio._core._run.GLOBAL_RUN_CONTEXT.runner.instruments
+
+    with capture_events() as events:
+        assert trio.run(main) is False
+    found = users(events)
+    assert len(found) == 12
+    assert {
+        name: user for name, user in found.items() if name.startswith(("answer", "alice")) != (user == "alice")
+    } == {}
 
 
 def test_a_task_factory_that_the_program_sets_meanwhile_stays():
