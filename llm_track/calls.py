@@ -12,21 +12,30 @@ from typing import Any
 from llm_track.providers import Provider, Reading
 from llm_track.settling import OpenStep
 from llm_track.wire import Answer
+from llm_track.wire.pulled import Pulled
 
 
 class Call(OpenStep):
     """One request to a provider, from its start to its one ending."""
 
-    __slots__ = ("answer", "provider", "reading", "result", "witnessed")
+    __slots__ = ("answer", "attempts", "is_attempt", "provider", "pulled", "reading", "result", "witnessed")
 
-    def __init__(self, provider: Provider, reading: Reading, settled: Callable[[Call], None]) -> None:
+    def __init__(
+        self, provider: Provider, reading: Reading, settled: Callable[[Call], None], *, is_attempt: bool = False
+    ) -> None:
         super().__init__("generation", None, settled)
+        self.is_attempt = is_attempt
+        """Whether it is made for another call, which tells of it."""
         self.provider = provider
         self.reading = reading
         self.witnessed: Mapping[str, Any] | None = None
         """What the SDK told of the HTTP response, until it is known whether the program has yet to read it."""
         self.answer: Answer | None = None
+        self.pulled: Pulled | None = None
+        """What the program pulls out of a stream whose bytes are not seen."""
         self.result: Any = None
+        self.attempts: list[Call] = []
+        """The calls that were made for this one: by the SDK, through itself and through other SDKs."""
 
     @property
     def owns_calls(self) -> bool:  # type: ignore[override]  # a constant in every other kind of node
@@ -36,8 +45,9 @@ class Call(OpenStep):
     def forget(self) -> None:
         """Let go of the request and the answer."""
         super().forget()
-        self.answer = self.result = self.witnessed = None
-        self.reading.body, self.reading.replacement, self.reading.asked, self.reading.secrets = {}, None, None, None
+        self.answer = self.pulled = self.result = self.witnessed = None
+        self.attempts = []
+        self.reading.forget()
 
     def finish(self, result: Any = None) -> None:
         """End the call with an answer; ``result`` is kept only if no HTTP response was seen."""
@@ -46,7 +56,7 @@ class Call(OpenStep):
 
     def stop(self) -> None:
         """End the call because the program reads no further: it closed or dropped the stream, or never read it."""
-        answer = self.answer
+        answer = self.answer or self.pulled
         if answer is None:
             self.settle("cancelled")
         elif answer.ended:

@@ -53,7 +53,8 @@ def ending(call: Call, response: Response | None, said: Mapping[str, Any]) -> tu
         return "failed", Failure(message=response.error, type=kind, code=response.error_type)
     if call.answer is not None and call.answer.ended and response is None and call.reading.format is not None:
         return "broken", Failure(message="the answer is no JSON that the API documents", type="UnreadableAnswer")
-    if response is None or call.answer is None or not call.answer.is_stream():
+    streamed = call.pulled is not None or (call.answer is not None and call.answer.is_stream())
+    if response is None or not streamed:
         return call.outcome, None
     if call.outcome == "completed" and not response.complete:
         return "broken", Failure(message="the stream ended before the provider was done", type="IncompleteStream")
@@ -69,6 +70,7 @@ def _raised(call: Call, response: Response | None) -> Outcome:
     if call.error is not None and is_cancellation(call.error):
         return "cancelled"
     begun = call.answer is not None and (call.answer.is_stream() or not call.answer.ended)
+    begun = begun or (call.pulled is not None and bool(call.pulled.pieces))
     told = response is not None and response.error is not None
     return "broken" if begun and not told else "failed"
 

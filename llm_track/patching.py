@@ -6,15 +6,17 @@ import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Callable
+from types import FunctionType, ModuleType
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import wrapt
 
-from llm_track import providers, threads
+from llm_track import iterators, providers, threads
 from llm_track._guard import guarded, logger
 from llm_track.errors import ConfigurationError
 from llm_track.hooks import Hook
+from llm_track.inplace import hook_in_place, is_hooked
 from llm_track.providers import Provider, Target
 from llm_track.wrapper import call_wrapper, witness_wrapper
 
@@ -71,6 +73,7 @@ def unpatch(*names: str) -> None:
             undo()
     if not _wanted:
         threads.unfollow()
+        iterators.release()
 
 
 def instrument(client: T) -> T:
@@ -147,11 +150,14 @@ def _copied(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str
 
 
 def _wrap_target(provider: Provider, target: Target, module: Any, undo: list[Callable[[], None]]) -> None:
-    class_name, _, method = target.path.partition(".")
-    owner = getattr(module, class_name, None)
+    path, _, method = target.path.rpartition(".")
+    owner = _at(module, path)
     if owner is None or not hasattr(owner, method):
         if not target.optional:
             _log_missing(provider, target)
+        return
+    if isinstance(owner, ModuleType):
+        _wrap_function(getattr(owner, method), call_wrapper(provider, target, _wanted_of(provider)), undo)
         return
     _wrap(owner, method, call_wrapper(provider, target, _wanted_of(provider)), undo)
     for copies in provider.copies:
@@ -159,6 +165,20 @@ def _wrap_target(provider: Provider, target: Target, module: Any, undo: list[Cal
             _wrap(owner, copies, _copied, undo)
     if target.witness is not None and hasattr(owner, target.witness):
         _wrap(owner, target.witness, witness_wrapper(provider), undo)
+
+
+def _at(module: ModuleType, path: str) -> Any:
+    """Return the class or module that a path leads to; a module whose path is empty is meant itself."""
+    owner: Any = module
+    for name in path.split(".") if path else ():
+        owner = getattr(owner, name, None)
+    return owner
+
+
+def _wrap_function(function: Any, wrapper: Any, undo: list[Callable[[], None]]) -> None:
+    """Hook a function of a module, whoever has imported it already."""
+    if isinstance(function, FunctionType) and not is_hooked(function):
+        undo.append(hook_in_place(function, wrapper))
 
 
 def _wrap(owner: type, method: str, wrapper: Any, undo: list[Callable[[], None]]) -> None:

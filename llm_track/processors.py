@@ -17,6 +17,7 @@ from llm_track import pricing, properties
 from llm_track._guard import attempt, guarded
 from llm_track.config import Processor, Settings
 from llm_track.masking import is_base64, map_strings, mark, mask_fields, mask_secrets, strip_data_uris
+from llm_track.properties import costs
 from llm_track.records import Event
 from llm_track.withholding import withhold_content
 
@@ -37,7 +38,7 @@ _SHORTEST_CUT = 256
 
 def built_in(settings: Settings) -> list[Processor]:
     """Return the processors that the settings ask for, in their order."""
-    chain: list[Processor] = [strip_media, mask_credentials]
+    chain: list[Processor] = [strip_media, mask_credentials, withhold_where_asked]
     if settings.content == "metadata" or getattr(settings.client, "privacy_mode", False) is True:
         chain.append(withhold_content)
     chain.append(truncate)
@@ -90,6 +91,11 @@ def mask_credentials(event: Event) -> Event:
     return replace(event, properties={**event.properties, **changed}, exception=exception)
 
 
+def withhold_where_asked(event: Event) -> Event:
+    """Remove the content of an event whose call asked for that."""
+    return withhold_content(event) if event.withheld else event
+
+
 def _source_around(error: BaseException) -> Iterator[str]:
     """Yield the lines of source near the frames of an exception and of what it came from."""
     seen: set[int] = set()
@@ -128,7 +134,7 @@ def size(event: Event) -> int:
 
 def add_cost(event: Event) -> Event:
     """Add what the tokens cost by the price list of ``genai-prices``; an unknown model stays without a cost."""
-    if event.name not in properties.COSTED or event.properties.keys() & properties.reported_cost(0.0).keys():
+    if event.name not in properties.COSTED or event.properties.keys() & costs.reported_cost(0.0).keys():
         return event
     cost = pricing.cost(event.properties, embedding=event.name == properties.EMBEDDING)
     return replace(event, properties={**event.properties, **cost}) if cost else event
@@ -136,7 +142,7 @@ def add_cost(event: Event) -> Event:
 
 def remove_cost(event: Event) -> Event:
     """Remove every cost from an event."""
-    return replace(event, properties=properties.without_cost(event.properties))
+    return replace(event, properties=costs.without_cost(event.properties))
 
 
 def _without_media(value: Any) -> Any:

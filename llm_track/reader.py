@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from llm_track import background
+from llm_track import attempts, background
 from llm_track._guard import guarded
 from llm_track.calls import Call
 from llm_track.failures import ending, said_by
 from llm_track.formats import Format
 from llm_track.masking import safe_url
-from llm_track.records import Identity, ModelCall, Request, Response, Usage
-from llm_track.wire import Answer
+from llm_track.records import Identity, Labels, ModelCall, Request, Response, Served, Usage
+from llm_track.snapshot import jsonable
+from llm_track.wire import Answer, Chunk
 
 _runs = background.Runs()
 
@@ -37,20 +38,26 @@ def model_call(call: Call) -> ModelCall | None:
     with guarded("read an answer", background=True):
         read = _answered(call)
     said = said_by(call)
+    labels, served = _labels(call), Served()
+    if call.provider.layers:
+        served = _served(call)
+        request = replace(request, model=served.asked or request.model)
+        read = _completed(read, call, served)
+        said |= attempts.told(call)
     outcome, failure = ending(call, read.response, said)
     record = ModelCall(
         kind=reading.kind,
         name=reading.name,
         span_id=call.id,
-        trace_id=call.trace_id,
-        parent_id=call.parent_id,
-        identity=call.identity,
+        trace_id=call.trace_id if call.parent is not None else labels.trace_id or call.trace_id,
+        parent_id=call.parent_id or labels.parent_id,
+        identity=_of_run(call.identity, labels.identity),
         ended_at=datetime.fromtimestamp(call.ended_at, timezone.utc),
         latency=call.latency,
         outcome=outcome,
         failure=failure,
-        provider=reading.provider,
-        base_url=safe_url(str(reading.base_url)) or None,
+        provider=served.provider or reading.provider,
+        base_url=safe_url(str(served.base_url or reading.base_url or "")) or None,
         request_url=_request_url(answer, said),
         request=request,
         response=read.response,
@@ -60,6 +67,10 @@ def model_call(call: Call) -> ModelCall | None:
         retries=said.get("retries", answer.retries if answer is not None else None),
         input_state=reading.body,
         output_state=read.output,
+        labels=labels,
+        served=served,
+        attempts=attempts.number(call, served),
+        failed_attempts=attempts.failed(call),
     )
     return _in_its_turn(call, record)
 
@@ -107,6 +118,8 @@ def _of_run(fetching: Identity, asking: Identity | None) -> Identity:
 
 def _request(call: Call) -> Request:
     reading = call.reading
+    if call.provider.layers:
+        reading.body = jsonable(reading.body)  # the arguments of a function, which nobody has made JSON of yet
     request = Request(model=_model(reading.body))
     if reading.format is not None:
         with guarded("read a request", background=True):
@@ -119,8 +132,61 @@ def _model(body: Mapping[str, Any]) -> str | None:
     return model if isinstance(model, str) else None
 
 
+def _labels(call: Call) -> Labels:
+    with guarded("read what a program says of a call", background=True):
+        return call.reading.labels() if call.reading.labels is not None else Labels()
+    return Labels(identity=Identity(no_log=True))
+
+
+def _served(call: Call) -> Served:
+    """Return how a call was served; what it does not tell itself, the last attempt made for it tells."""
+    served = Served()
+    with guarded("read how a call was served", background=True):
+        if call.reading.served is not None:
+            served = call.reading.served(call.pulled if call.result is None else call.result, call.error)
+    if not call.attempts or (served.provider and served.base_url and (served.cost is not None or call.error)):
+        return served
+    last = call.attempts[-1]
+    inner = _served(last) if last.provider.layers else Served(provider=last.reading.provider)
+    return replace(
+        served,
+        provider=served.provider or inner.provider,
+        base_url=served.base_url or inner.base_url or last.reading.base_url,
+        cost=inner.cost if served.cost is None and call.error is None else served.cost,
+    )
+
+
+def _completed(read: _Read, call: Call, served: Served) -> _Read:
+    """Complete what a layer handed out by what came over the wire beneath it; a cache asked nobody."""
+    if read.response is None:
+        return read
+    response = read.response
+    if served.cached:
+        return replace(read, response=replace(response, usage=Usage()))
+    wire = None
+    if call.pulled is not None:
+        beneath = attempts.last_answered(call)
+        wire = _answered(beneath).response if beneath is not None else None
+    usage = wire.usage if wire is not None and not _counted(response.usage) else response.usage
+    return replace(
+        read,
+        response=replace(
+            response,
+            usage=usage if _counted(usage) else Usage(),
+            complete=wire.complete if wire is not None else response.complete,
+        ),
+    )
+
+
+def _counted(usage: Usage) -> bool:
+    """Tell whether tokens were reported: a layer may write zeros where the provider said nothing."""
+    return bool(usage.total_tokens or usage.input_tokens or usage.output_tokens)
+
+
 def _answered(call: Call) -> _Read:
     answer, wire_format = call.answer, call.reading.format
+    if call.pulled is not None:
+        return _pulled(call, wire_format)
     if answer is None:
         said = None if call.result is None else call.provider.to_json(call.result)
         return _unpriced(_body(said, wire_format)) if call.provider.sees_wire else _body(said, wire_format)
@@ -146,14 +212,25 @@ def _body(said: Any, wire_format: Format | None) -> _Read:
 
 def _stream(answer: Answer, wire_format: Format | None) -> _Read:
     """Fold the chunks that were read; an endpoint without a format is described by its last event."""
-    chunks = [chunk for chunk in answer.chunks() if isinstance(chunk.value, dict)]
+    return _folded([chunk for chunk in answer.chunks() if isinstance(chunk.value, dict)], wire_format, answer.said_done)
+
+
+def _pulled(call: Call, wire_format: Format | None) -> _Read:
+    """Fold the chunks that were handed out; their times are those of what the program got."""
+    pulled, provider = call.pulled, call.provider
+    assert pulled is not None
+    chunks = [each for each in pulled.chunks(provider.chunks(pulled), provider.to_json) if isinstance(each.value, dict)]
+    return _folded(chunks, wire_format, lambda: pulled.ended)
+
+
+def _folded(chunks: list[Chunk], wire_format: Format | None, done: Callable[[], bool]) -> _Read:
     if wire_format is None:
         return _Read(output=chunks[-1].value if chunks else None)
     fold = wire_format.fold()
     first = next((chunk for chunk in chunks if wire_format.is_content(chunk.value)), chunks[0] if chunks else None)
     for chunk in chunks:
         fold.add(chunk.value)
-    complete = fold.complete or answer.said_done()
+    complete = fold.complete or done()
     return _Read(
         response=replace(wire_format.response(fold.body()), complete=complete),
         first_token=first.arrived if first is not None else None,
@@ -164,7 +241,7 @@ def _status(call: Call, said: Mapping[str, Any]) -> int:
     """The provider's HTTP status; 0 when there was no answer at all."""
     if call.answer is not None:
         return call.answer.status
-    if call.error is None and call.result is not None:
+    if call.error is None and (call.result is not None or (call.pulled is not None and call.pulled.pieces)):
         return 200  # the SDK returned a result, which it does for nothing else
     status = said.get("http_status")
     return status if isinstance(status, int) else 0

@@ -110,6 +110,54 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """What a program says of one call beside the request itself."""
+
+    identity: Identity = field(default_factory=Identity)
+    trace_id: str | None = None
+    parent_id: str | None = None
+    name: str | None = None
+    withheld: bool = False
+    """Whether inputs, outputs and error texts must not leave."""
+    project: tuple[str, str | None] | None = None
+    """Key and address of the PostHog project that the event is for, if not for the configured one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What a layer over other SDKs tells of how it served a call."""
+
+    provider: str | None = None
+    asked: str | None = None
+    """The model that was asked for, by the provider's own name for it."""
+    model: str | None = None
+    """The model that answered, or that failed to."""
+    base_url: str | None = None
+    model_group: str | None = None
+    """The name under which a router knows several deployments of a model."""
+    deployment_id: str | None = None
+    cost: float | None = None
+    """What the call cost by the layer's own price list, in US dollars."""
+    cached: bool = False
+    """Whether the answer came from a cache, so that no provider was asked."""
+    saved_cost: float | None = None
+    """What a cached answer would have cost, in US dollars."""
+    retries: int | None = None
+    fallbacks: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request to a provider that failed within a call; another one was made after it."""
+
+    model: str | None
+    provider: str
+    error_type: str
+    http_status: int | None
+    latency: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What every event shares: its place in the trace, its time, its outcome."""
 
@@ -140,6 +188,10 @@ class ModelCall(Record):
     retries: int | None = None
     input_state: Any = None
     output_state: Any = None
+    labels: Labels = field(default_factory=Labels)
+    served: Served = field(default_factory=Served)
+    attempts: int = 1
+    failed_attempts: Sequence[Attempt] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,5 +218,9 @@ class Event:
     groups: Mapping[str, str] = field(default_factory=dict)
     timestamp: datetime | None = None
     no_log: bool = False
+    withheld: bool = False
+    """Whether its content must not leave, whatever the settings say."""
+    project: tuple[str, str | None] | None = None
+    """Key and address of the PostHog project it is for, if not for the configured one."""
     exception: BaseException | None = None
     """The exception behind a failed call, for a linked ``$exception`` event."""

@@ -16,9 +16,11 @@ from llm_track._guard import attempt, guarded
 from llm_track.calls import Call
 from llm_track.config import settings
 from llm_track.hooks import Unstarted, named
+from llm_track.iterators import is_stream, pursue
 from llm_track.providers import Invocation, Provider, Reading, Target
 from llm_track.streams import follow, watch
 from llm_track.wire import Answer
+from llm_track.wire.pulled import Pulled
 
 _READ = guarded("read what a call asks for")
 _OBSERVE = guarded("observe an answer")
@@ -47,8 +49,7 @@ def call_wrapper(provider: Provider, target: Target, wanted: Callable[[Any], boo
             context.swap(before)
         if isawaitable(result):
             return named(_drive(call, unstarted.hold(result), lambda: wrapped(*args, **kwargs)), result)
-        _observe(call, result)
-        return result
+        return _observe(call, result)
 
     return wrapper
 
@@ -79,13 +80,20 @@ def _withdrawn(call: Call, error: BaseException) -> bool:
 def _start(
     provider: Provider, target: Target, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Call | None:
-    """Begin a call, unless an outer one owns it or nobody wants to know."""
-    if not settings().enabled or context.owner() is not None:
+    """Begin a call, unless nobody wants to know; one that an outer call owns is an attempt of that call."""
+    if not settings().enabled:
+        return None
+    owner = context.owner()
+    if owner is not None and not isinstance(owner, Call):
         return None
     reading = target.read(Invocation(instance, args, kwargs))
-    if reading is not None and _is_same_call(context.current(), provider, reading):
+    if reading is None or _is_same_call(context.current(), provider, reading):
         return None
-    return None if reading is None else Call(provider, reading, worker.put)
+    if owner is None:
+        return Call(provider, reading, worker.put)
+    attempt = Call(provider, reading, lambda call: None, is_attempt=True)
+    owner.attempts.append(attempt)
+    return attempt
 
 
 def _is_same_call(around: context.Node | None, provider: Provider, reading: Reading) -> bool:
@@ -103,8 +111,7 @@ async def _drive(call: Call, unstarted: Unstarted, again: Callable[[], Any]) -> 
         raise
     finally:
         context.restore(call, before)  # a task that nobody finishes is closed by the garbage collector, anywhere
-    _observe(call, result)
-    return result
+    return _observe(call, result)
 
 
 async def _answered(call: Call, unstarted: Unstarted, again: Callable[[], Any]) -> Any:
@@ -116,13 +123,26 @@ async def _answered(call: Call, unstarted: Unstarted, again: Callable[[], Any]) 
     return await again()
 
 
-def _observe(call: Call, result: Any) -> None:
-    """Settle a call whose answer is here; watch one whose answer is yet to be read."""
+def _observe(call: Call, result: Any) -> Any:
+    """Settle a call whose answer is here; watch one whose answer is yet to be read.  Return what the program gets."""
     observed = False
     with _OBSERVE:
         observed = _settled_or_watched(call, result)
+    with _OBSERVE:
+        if not observed and call.provider.layers and is_stream(result):
+            result, observed = _pursued(call, result), True
     if not observed:
         call.finish(result)
+    return result
+
+
+def _pursued(call: Call, stream: Any) -> Any:
+    """Pursue a stream whose bytes are not seen; one that an attempt gave ends with the call it is an attempt of."""
+    if call.is_attempt:
+        call.pulled = Pulled(about=call.provider.about(stream))
+        call.finish()
+        return stream
+    return pursue(call, stream)
 
 
 def _settled_or_watched(call: Call, result: Any) -> bool:

@@ -19,7 +19,14 @@ def a_call(**given: Any) -> Any:
     """Return as much of a call as failures look at."""
     reading = SimpleNamespace(format=given.pop("format", None), secrets=given.pop("secrets", None))
     provider = SimpleNamespace(failure=given.pop("failure", lambda error: {}))
-    shared = {"error": None, "outcome": "completed", "answer": None, "reading": reading, "provider": provider}
+    shared = {
+        "error": None,
+        "outcome": "completed",
+        "answer": None,
+        "pulled": None,
+        "reading": reading,
+        "provider": provider,
+    }
     return SimpleNamespace(**shared | given)
 
 

@@ -30,7 +30,7 @@ def test_hooks_go_on_and_come_off_without_a_trace():
     """After unpatch every class has the very attributes it had before."""
     llm_track.unpatch()
     before = [dict(vars(client)) for client in CLIENTS]
-    assert llm_track.autopatch() == {"anthropic": "hooked", "openai": "hooked"}
+    assert llm_track.autopatch("anthropic", "openai") == {"anthropic": "hooked", "openai": "hooked"}
     assert all(isinstance(vars(client)["request"], Hook) for client in CLIENTS)
     llm_track.unpatch()
     after = [dict(vars(client)) for client in CLIENTS]
@@ -61,7 +61,7 @@ def test_one_provider_alone():
     llm_track.unpatch()
     assert llm_track.autopatch("openai") == {"openai": "hooked"}
     assert "request" not in vars(anthropic.Anthropic)
-    with pytest.raises(ConfigurationError, match="no provider 'opneai'; it knows anthropic, openai"):
+    with pytest.raises(ConfigurationError, match="no provider 'opneai'; it knows anthropic, litellm, openai"):
         llm_track.autopatch("opneai")
 
 

@@ -223,9 +223,17 @@ def test_the_privacy_mode_of_the_users_client_is_honoured():
 def test_the_order_is_fixed():
     """Media and credentials go first, then content, then length, then cost; so nothing is cut before it is masked."""
     names = [processor.__name__ for processor in built_in(Settings(content="metadata", cost="local"))]
-    assert names == ["strip_media", "mask_credentials", "withhold_content", "truncate", "add_cost"]
+    assert names == [
+        "strip_media",
+        "mask_credentials",
+        "withhold_where_asked",
+        "withhold_content",
+        "truncate",
+        "add_cost",
+    ]
     assert [processor.__name__ for processor in built_in(Settings(cost="off"))][-2:] == ["truncate", "remove_cost"]
-    assert [processor.__name__ for processor in built_in(Settings())] == ["strip_media", "mask_credentials", "truncate"]
+    least = ["strip_media", "mask_credentials", "withhold_where_asked", "truncate"]
+    assert [processor.__name__ for processor in built_in(Settings())] == least
 
 
 def test_processors_run_in_their_order_each_on_the_result_of_the_last():

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from llm_track.formats._errors import error_of
 from llm_track.formats._json import JSON, name, without
 from llm_track.formats._tokens import readable
 from llm_track.formats._usage import chat_usage
+from llm_track.formats._whole import Whole
 from llm_track.records import Request, Response
 
 
@@ -37,23 +36,6 @@ def is_content(chunk: JSON) -> bool:
     return True
 
 
-class _Fold:
-    """Embeddings are not streamed: the one chunk is the body."""
-
-    def __init__(self) -> None:
-        self.complete = False
-        self._body: dict[str, Any] = {}
-
-    def add(self, chunk: JSON) -> None:
-        """Take the body."""
-        self._body |= chunk
-        self.complete = True
-
-    def body(self) -> dict[str, Any]:
-        """Return the body, or an empty one before it came."""
-        return dict(self._body)
-
-
-def fold() -> _Fold:
+def fold() -> Whole:
     """Begin a "stream" of one body."""
-    return _Fold()
+    return Whole()

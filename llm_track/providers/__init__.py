@@ -11,8 +11,9 @@ from importlib import import_module
 from typing import Any, Literal
 
 from llm_track.formats import Format
-from llm_track.records import JSON
+from llm_track.records import JSON, Labels, Served
 from llm_track.wire import Answer
+from llm_track.wire.pulled import Pulled
 
 Kind = Literal["generation", "embedding", "endpoint"]
 
@@ -52,6 +53,16 @@ class Reading:
     """Yields the credentials that the request carries, for when an exception quotes them."""
     withdraws: Callable[[Reading, BaseException], bool] | None = None
     """Tells from an exception that it was the replacement that failed, not the program's own request."""
+
+    labels: Callable[[], Labels] | None = None
+    """Tells what the program said of the call beside the request: who asks, which trace, whether to keep silent."""
+    served: Callable[[Any, BaseException | None], Served] | None = None
+    """From what the call gave: what a layer over other SDKs tells of how it was served."""
+
+    def forget(self) -> None:
+        """Let go of the request."""
+        self.body, self.replacement, self.asked = {}, None, None
+        self.secrets = self.labels = self.served = None
 
     def asks(self, asked: Any) -> bool:
         """Tell whether an object is this request, as the program gave it or as it was replaced."""
@@ -98,17 +109,22 @@ class Provider:
     imported with the SDK, by its thread: the worker's import of posthog would show them to the SDK half-initialised."""
     copies: tuple[str, ...] = ()
     """The methods by which a client makes a copy of itself."""
+    about: Callable[[Any], Any] = lambda stream: None
+    """From a stream object that is its own iterator: what is worth keeping of it, without keeping it."""
+    chunks: Callable[[Pulled], list[Any]] = lambda pulled: pulled.pieces
+    """The chunks of such a stream: as the program got them, or as the SDK keeps them."""
     iterator: str | None = None
     """The attribute of the SDK's stream object that holds the iterator it pulls from."""
 
     @property
     def sees_wire(self) -> bool:
         """Whether every answer passes a witness."""
-        return all(target.witness is not None for target in self.targets)
+        return not self.layers and all(target.witness is not None for target in self.targets)
 
 
 KNOWN: dict[str, str] = {
     "anthropic": "llm_track.providers.anthropic:PROVIDER",
+    "litellm": "llm_track.providers.litellm:PROVIDER",
     "openai": "llm_track.providers.openai:PROVIDER",
 }
 """Every provider: the module whose import triggers the hooks, and where its hooks are described."""

@@ -58,11 +58,12 @@ def biller(client: type, base_url: str, default: str) -> str:
     for parent in client.__mro__:
         if found := _CLASSES.get(parent.__name__):
             return found
-    return _by_host(base_url) or default
+    return by_host(base_url) or default
 
 
 @lru_cache(maxsize=256)
-def _by_host(base_url: str) -> str | None:
+def by_host(base_url: str) -> str | None:
+    """Return who bills for requests to an address, or ``None`` for a host that nobody knows."""
     host = urlsplit(base_url).hostname or ""
     labels = host.split(".")
     suffixes = (".".join(labels[start:]) for start in range(len(labels)))

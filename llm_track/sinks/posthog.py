@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from typing import Any
 
 from llm_track import properties
@@ -16,21 +16,28 @@ _QUEUE = 100_000
 _ROOM_SECONDS = 30.0
 """How long the worker waits for room in the client's queue before an event counts as dropped."""
 
+_MOST_PROJECTS = 16
+"""Clients for other projects that are kept at once; each has threads and a queue of its own."""
+
 
 class PostHogSink:
     """Gives events to a ``posthog.Posthog``, on the worker's thread."""
 
-    def __init__(self, client: Any, *, exceptions: bool = False) -> None:
+    def __init__(self, client: Any, *, exceptions: bool = False, counts: Counter[str] | None = None) -> None:
         self.client = client
         self.exceptions = exceptions
+        self._counts: Counter[str] = Counter() if counts is None else counts
+        self._of_projects: OrderedDict[tuple[str, str | None], Any] = OrderedDict()
+        """The clients of other projects that calls named, the one used last at the end."""
 
     def emit(self, event: Event) -> bool:
         """Capture one event; false if the client did not take it."""
-        self._wait_for_room()
+        client = self.client if event.project is None else self._of_project(event.project)
+        _wait_for_room(client)
         distinct_id, extra = _identity(event)
         if self.exceptions and event.exception is not None:
-            extra |= self._exception(event, distinct_id, extra)
-        admitted = self.client.capture(
+            extra |= _exception(client, event, distinct_id, extra)
+        admitted = client.capture(
             event.name,
             distinct_id=distinct_id,
             properties={**event.properties, **extra},
@@ -40,30 +47,52 @@ class PostHogSink:
         )
         return admitted is not None
 
-    def _exception(self, event: Event, distinct_id: str, extra: dict[str, Any]) -> dict[str, Any]:
-        """Capture the exception behind a failed call; return the link to it."""
-        linked = {**properties.trace_link(event.trace_id), **extra}
-        found = self.client.capture_exception(
-            event.exception, distinct_id=distinct_id, properties=linked, groups=dict(event.groups) or None
-        )
-        return {"$exception_event_id": str(found)} if found is not None else {}
+    def _of_project(self, project: tuple[str, str | None]) -> Any:
+        """Return the client of a project; the one that was not needed for longest makes room for a new one."""
+        client = self._of_projects.pop(project, None)
+        if client is None:
+            if len(self._of_projects) >= _MOST_PROJECTS:
+                self._of_projects.popitem(last=False)[1].shutdown()
+            client = _client(*project, self._counts)
+        self._of_projects[project] = client
+        return client
 
-    def _wait_for_room(self) -> None:
-        """Wait while the client's queue is full: it would drop the event, and no caller waits for this thread."""
-        full = getattr(getattr(self.client, "queue", None), "full", None)
-        until = time.monotonic() + _ROOM_SECONDS
-        while callable(full) and full() is True and time.monotonic() < until:
-            time.sleep(0.01)
+    def _clients(self) -> list[Any]:
+        return [client for client in (self.client, *self._of_projects.values()) if client is not None]
 
     def waiting(self) -> int:
-        """Return how many events the client has yet to send, as far as it tells."""
-        count = getattr(getattr(self.client, "queue", None), "qsize", None)
-        number = count() if callable(count) else 0
-        return number if isinstance(number, int) else 0
+        """Return how many events the clients have yet to send, as far as they tell."""
+        return sum(map(_waiting, self._clients()))
 
     def flush(self, timeout: float) -> None:
-        """Have the client deliver its queue, in at most ``timeout`` seconds."""
-        self.client.flush(timeout_seconds=timeout)
+        """Have the clients deliver their queues, in at most ``timeout`` seconds."""
+        left, until = timeout, time.monotonic() + timeout
+        for client in self._clients():
+            client.flush(timeout_seconds=left)
+            left = max(until - time.monotonic(), 0.0)
+
+
+def _exception(client: Any, event: Event, distinct_id: str, extra: dict[str, Any]) -> dict[str, Any]:
+    """Capture the exception behind a failed call; return the link to it."""
+    linked = {**properties.trace_link(event.trace_id), **extra}
+    found = client.capture_exception(
+        event.exception, distinct_id=distinct_id, properties=linked, groups=dict(event.groups) or None
+    )
+    return {"$exception_event_id": str(found)} if found is not None else {}
+
+
+def _wait_for_room(client: Any) -> None:
+    """Wait while a client's queue is full: it would drop the event, and no caller waits for this thread."""
+    full = getattr(getattr(client, "queue", None), "full", None)
+    until = time.monotonic() + _ROOM_SECONDS
+    while callable(full) and full() is True and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def _waiting(client: Any) -> int:
+    count = getattr(getattr(client, "queue", None), "qsize", None)
+    number = count() if callable(count) else 0
+    return number if isinstance(number, int) else 0
 
 
 def build(settings: Settings, counts: Counter[str] | None = None) -> PostHogSink | None:
@@ -79,10 +108,8 @@ def build(settings: Settings, counts: Counter[str] | None = None) -> PostHogSink
             'project key, or call llm_track.configure(api_key="phc_...") at start-up.'
         )
         return None
-    return PostHogSink(
-        _client(settings.api_key, settings.host, Counter() if counts is None else counts),
-        exceptions=settings.exceptions,
-    )
+    counts = Counter() if counts is None else counts
+    return PostHogSink(_client(settings.api_key, settings.host, counts), exceptions=settings.exceptions, counts=counts)
 
 
 def _client(api_key: str, host: str | None, counts: Counter[str]) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from functools import reduce
 from importlib import import_module
+from typing import Any
 
 import pytest
 
@@ -17,15 +19,20 @@ def test_every_target_exists_in_the_installed_sdk(name):
     """Each method that is named, and its witness, is there, unless it is marked as optional."""
     provider = providers.load(name)
     assert provider.name == name
+    pytest.importorskip(name, exc_type=ImportError)
     for target in provider.targets:
-        class_name, _, method = target.path.partition(".")
-        owner = getattr(import_module(target.module), class_name, None)
+        path, _, method = target.path.rpartition(".")
+        owner = reduce(lambda place, part: getattr(place, part, None), filter(None, path.split(".")), _module(target))
         assert (owner is not None and hasattr(owner, method)) or target.optional
         if owner is not None:
             assert target.witness is None or hasattr(owner, target.witness)
 
 
-@pytest.mark.parametrize("name", providers.KNOWN)
+def _module(target: providers.Target) -> Any:
+    return import_module(target.module)
+
+
+@pytest.mark.parametrize("name", ["anthropic", "openai"])
 def test_every_answer_of_these_sdks_is_seen_on_the_wire(name):
     """All methods of the two SDKs have a witness; a provider with one that has none says that it does not see all."""
     provider = providers.load(name)

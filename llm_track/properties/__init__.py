@@ -1,4 +1,4 @@
-"""From records to PostHog's vocabulary.  The only file that spells ``$ai_``.
+"""From records to PostHog's vocabulary.  The only room that spells ``$ai_``.
 
 Source of every name and type: PostHog's manual capture reference for AI events.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
 from llm_track._guard import attempt
+from llm_track.properties.costs import reported_cost
 from llm_track.records import Event, Failure, ModelCall, Record, Response, Span, Usage
 from llm_track.snapshot import jsonable
 
@@ -59,6 +61,8 @@ def event(record: Record) -> Event:
         groups={kind: str(key) for kind, key in jsonable(record.identity.groups).items() if key is not None},
         timestamp=record.ended_at,
         no_log=record.identity.no_log,
+        withheld=isinstance(record, ModelCall) and record.labels.withheld,
+        project=record.labels.project if isinstance(record, ModelCall) else None,
         exception=record.failure.exception if record.failure else None,
     )
 
@@ -129,6 +133,22 @@ def _span(span: Span) -> dict[str, Any]:
     )
 
 
+def _layer(call: ModelCall) -> dict[str, Any]:
+    """What a layer over other SDKs did for the call: which deployment, how many attempts, out of a cache or not."""
+    served, failed = call.served, [asdict(attempt) for attempt in call.failed_attempts]
+    return _given(
+        {
+            "$ai_span_name": call.labels.name,
+            "llm_model_group": served.model_group,
+            "llm_deployment_id": served.deployment_id,
+            "llm_cache_hit": served.cached or None,
+            "llm_saved_cost_usd": served.saved_cost,
+            "llm_attempts": call.attempts if call.attempts > 1 else None,
+            "llm_failed_attempts": failed or None,
+        }
+    ) | (reported_cost(served.cost) if served.cost is not None else {})
+
+
 def _transport(call: ModelCall) -> dict[str, Any]:
     return _given(
         {
@@ -156,7 +176,7 @@ def _endpoint(call: ModelCall) -> dict[str, Any]:
 
 def _model_call(call: ModelCall) -> dict[str, Any]:
     response = call.response or Response()
-    asked, served = call.request.model, response.model
+    asked, served = call.request.model, call.served.model or response.model
     shared = _transport(call) | _given(
         {
             "$ai_model": served or asked or "unknown",
@@ -167,7 +187,7 @@ def _model_call(call: ModelCall) -> dict[str, Any]:
         }
     )
     shared["$ai_input"] = call.request.input
-    shared |= _usage(response.usage)
+    shared |= _usage(response.usage) | _layer(call)
     if call.kind == "embedding":
         return shared
     shared |= {
@@ -208,54 +228,6 @@ def _usage(usage: Usage) -> dict[str, Any]:
             "$ai_usage": usage.raw,
         }
     ) | (reported_cost(usage.cost) if usage.cost is not None else {})
-
-
-def reported_cost(total: float) -> dict[str, Any]:
-    """Return a total in US dollars that PostHog is to keep as it is."""
-    return {"$ai_total_cost_usd": total, "$ai_cost_passthrough": True}
-
-
-def computed_cost(input_cost: float, output_cost: float) -> dict[str, Any]:
-    """Return both parts of a cost in US dollars, and their sum."""
-    return {
-        "$ai_input_cost_usd": input_cost,
-        "$ai_output_cost_usd": output_cost,
-    } | reported_cost(input_cost + output_cost)
-
-
-def without_cost(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the properties without any cost."""
-    return {
-        key: value
-        for key, value in properties.items()
-        if not key.endswith("_cost_usd") and key != "$ai_cost_passthrough"
-    }
-
-
-def usage_of(properties: Mapping[str, Any]) -> dict[str, int | None]:
-    """Return the counts that a price depends on, by the names that ``genai-prices`` gives them."""
-    get = properties.get
-    read, written = get("$ai_cache_read_input_tokens"), get("$ai_cache_creation_input_tokens")
-    tokens = get("$ai_input_tokens")
-    if tokens is not None and get("$ai_cache_reporting_exclusive"):
-        tokens += (read or 0) + (written or 0)
-    return {
-        "input_tokens": tokens,
-        "cache_read_tokens": read,
-        "cache_write_tokens": written,
-        "output_tokens": get("$ai_output_tokens"),
-        "input_audio_tokens": get("$ai_audio_input_tokens"),
-        "output_audio_tokens": get("$ai_audio_output_tokens"),
-    }
-
-
-def priced_otherwise(properties: Mapping[str, Any]) -> bool:
-    """Tell whether something on the event costs other than tokens at the standard rate."""
-    return bool(
-        properties.get("$ai_web_search_count")
-        or properties.get("$ai_cache_creation_1h_input_tokens")
-        or properties.get("$ai_service_tier") not in (None, "default", "standard")
-    )
 
 
 def _max_tokens(parameters: Mapping[str, Any]) -> int | None:

@@ -1,0 +1,129 @@
+"""What a call of LiteLLM says: the request itself, and who asks, in ``metadata`` and in LiteLLM's own arguments."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from llm_track._guard import attempt
+from llm_track.masking import is_secret
+from llm_track.records import Identity, Labels
+from llm_track.snapshot import jsonable, snapshot
+
+_NOT_REQUEST = frozenset(
+    {
+        "api_base", "api_key", "api_version", "base_url", "callbacks", "client", "default_headers", "deployment_id",
+        "extra_headers", "failure_callback", "fallbacks", "headers", "http_client", "litellm_call_id",
+        "litellm_logging_obj",
+        "litellm_metadata", "max_retries", "metadata", "mock_response", "model_list", "no-log", "num_retries",
+        "organization", "original_function", "original_generic_function", "posthog_api_key", "posthog_api_url",
+        "posthog_host", "proxy_server_request", "request_timeout", "router_model_id", "secret_fields",
+        "success_callback", "timeout", "user",
+    }
+)  # fmt: skip
+"""Arguments that are no part of what a provider is asked, beside those that LiteLLM names itself."""
+_ASKED = frozenset({"stream", "stream_options"})
+_BESIDE = (
+    "metadata", "litellm_metadata", "user", "no-log", "no_log", "turn_off_message_logging", "litellm_trace_id",
+    "litellm_session_id", "posthog_api_key", "posthog_api_url", "posthog_host", "tags",
+)  # fmt: skip
+_CONTROL = frozenset(
+    {
+        "user_id", "trace_id", "session_id", "parent_run_id", "generation_name", "no-log", "no_log", "groups",
+        "posthog_api_key", "posthog_api_url", "posthog_host", "turn_off_message_logging",
+    }
+)  # fmt: skip
+"""Entries of ``metadata`` that say something else than a property of the event."""
+
+
+def body(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the arguments that are a request, as a provider understands them."""
+    names = _own_names()
+    return {
+        name: snapshot(value)
+        for name, value in given.items()
+        if value is not None and name not in _NOT_REQUEST and not name.startswith("_") and name not in names
+    }
+
+
+@cache
+def _own_names() -> frozenset[str]:
+    """The arguments that LiteLLM takes for itself, as the installed version lists them."""
+    types = sys.modules.get("litellm.types.utils")
+    return frozenset(getattr(types, "all_litellm_params", ())) - _ASKED
+
+
+def beside(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of what is said beside the request; LiteLLM adds to the program's own ``metadata`` as it goes."""
+    said = {name: snapshot(given[name]) for name in _BESIDE if given.get(name) is not None}
+    said["withheld"] = bool(getattr(sys.modules.get("litellm"), "turn_off_message_logging", False))
+    return said
+
+
+def labels(said: Mapping[str, Any]) -> Labels:
+    """Return who asks and what the event is to be called.  Source: LiteLLM's page about PostHog, and its metadata."""
+    metadata = {**_dict(said.get("litellm_metadata")), **_dict(said.get("metadata"))}
+    custom = {key: value for key, value in metadata.items() if isinstance(key, str) and key not in _CONTROL}
+    if said.get("tags") is not None:
+        custom.setdefault("tags", said["tags"])
+    return Labels(
+        identity=Identity(
+            user_id=_text(metadata.get("user_id")) or _text(said.get("user")),
+            session_id=_text(metadata.get("session_id")) or _text(said.get("litellm_session_id")),
+            groups=_groups(metadata.get("groups")),
+            metadata={key: value for key, value in custom.items() if not is_secret(key)},
+            no_log=any(_true(place.get(name)) for place in (said, metadata) for name in ("no-log", "no_log")),
+        ),
+        trace_id=_text(metadata.get("trace_id")) or _text(said.get("litellm_trace_id")),
+        parent_id=_text(metadata.get("parent_run_id")),
+        name=_text(metadata.get("generation_name")),
+        withheld=_withheld(said, metadata),
+        project=_project(said, metadata),
+    )
+
+
+def _withheld(said: Mapping[str, Any], metadata: Mapping[str, Any]) -> bool:
+    """Whether message logging is off: what the call says, else what is set for all calls."""
+    for place in (said, metadata):
+        if place.get("turn_off_message_logging") is not None:
+            return _true(place["turn_off_message_logging"])
+    return said.get("withheld") is True
+
+
+def _project(said: Mapping[str, Any], metadata: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    key, url = (
+        next((found for name in names for place in (said, metadata) if (found := _text(place.get(name)))), None)
+        for names in (("posthog_api_key",), ("posthog_api_url", "posthog_host"))
+    )
+    return (key, url) if key is not None else None
+
+
+def secrets(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the credentials among the arguments, for when an exception quotes them."""
+    places = [given, *(given.get(name) for name in ("extra_headers", "headers", "default_headers"))]
+    for place in places:
+        for name, value in place.items() if isinstance(place, Mapping) else ():
+            if isinstance(value, str) and isinstance(name, str) and is_secret(name.lower().removeprefix("x-")):
+                yield value
+                yield value.rpartition(" ")[2]
+
+
+def _dict(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str | None:
+    """Ids come as text, numbers or UUIDs."""
+    if value in (None, "") or isinstance(value, (dict, list)):
+        return None
+    return value if isinstance(value, str) else attempt(str, jsonable(value), otherwise=None)
+
+
+def _true(value: Any) -> bool:
+    return value is True or (isinstance(value, str) and value.strip().lower() in ("true", "1", "yes"))
+
+
+def _groups(value: Any) -> dict[str, str]:
+    return {str(kind): str(key) for kind, key in value.items()} if isinstance(value, Mapping) else {}

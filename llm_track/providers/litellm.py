@@ -1,0 +1,128 @@
+"""LiteLLM: its functions, and the two methods of its Router that every routed call passes.
+
+LiteLLM asks models through other SDKs or over HTTP by itself, retries and falls back; whatever it does for one call of
+these functions is one call.  Its answers have the shapes of OpenAI's API, whoever was asked.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from llm_track.formats import (
+    Format,
+    audio,
+    chat_completions,
+    completions,
+    embeddings,
+    images,
+    messages,
+    rerank,
+    responses,
+)
+from llm_track.providers import Invocation, Kind, Provider, Reading, Target, _litellm_answer, _litellm_request
+from llm_track.providers._stainless import failure as openai_failure
+
+_FUNCTIONS: dict[str, tuple[Kind, Format | None, tuple[str, ...]]] = {
+    "completion": ("generation", chat_completions, ("model", "messages")),
+    "completion_with_retries": ("generation", chat_completions, ("model", "messages")),
+    "text_completion": ("generation", completions, ("prompt", "model")),
+    "responses": ("generation", responses, ("input", "model")),
+    "responses_with_retries": ("generation", responses, ("input", "model")),
+    "anthropic_messages": ("generation", messages, ("max_tokens", "messages", "model")),
+    "embedding": ("embedding", embeddings, ("model", "input")),
+    "image_generation": ("generation", images, ("prompt", "model")),
+    "image_edit": ("generation", images, ("image", "prompt", "model")),
+    "image_variation": ("generation", images, ("image", "model")),
+    "transcription": ("generation", audio, ("model", "file")),
+    "speech": ("generation", audio, ("model", "input", "voice")),
+    "rerank": ("generation", rerank, ("model", "query", "documents")),
+    "moderation": ("endpoint", None, ("input", "model")),
+}
+"""Function -> what it is, what its arguments and answers mean, and the names of its first arguments."""
+_ROUTED = {
+    "completion": ("model", "messages"),
+    "text_completion": ("model", "prompt"),
+    "embedding": ("model", "input"),
+    "image_generation": ("prompt", "model"),
+    "transcription": ("file", "model"),
+    "speech": ("model", "input", "voice"),
+    "rerank": ("model",),
+}
+"""Methods of a Router, in the order in which they name their first arguments."""
+_ASYNC = {
+    **{f"a{name}": name for name in _FUNCTIONS if not name.startswith("anthropic")},
+    "anthropic_messages": "anthropic_messages",
+}
+
+
+def _read(name: str, positional: tuple[str, ...], invocation: Invocation) -> Reading:
+    """Read a call of one of LiteLLM's functions, or of a Router's method of the same name."""
+    kind, wire_format, _ = _FUNCTIONS[name]
+    given = {**dict(zip(positional, invocation.args, strict=False)), **invocation.kwargs}
+    body = _litellm_request.body(given)
+    return Reading(
+        kind=kind,
+        name=name,
+        provider="litellm",
+        body=body,
+        format=wire_format,
+        base_url=given.get("api_base") or given.get("base_url"),
+        stream=given.get("stream") is True,
+        labels=partial(_litellm_request.labels, _litellm_request.beside(given)),
+        secrets=partial(_litellm_request.secrets, given),
+        served=partial(_litellm_answer.served, name, given.get("model"), given.get("custom_llm_provider")),
+    )
+
+
+def _read_routed(invocation: Invocation) -> Reading | None:
+    """Read a call of a Router, which says which of its methods was called by the function that it is to route."""
+    for asked in ("original_generic_function", "original_function"):
+        name = getattr(invocation.kwargs.get(asked), "__name__", "").lstrip("_")
+        if name := name if name in _FUNCTIONS else _ASYNC.get(name, ""):
+            return _read(name, (), Invocation(invocation.instance, (), invocation.kwargs))
+    return None
+
+
+def _targets() -> tuple[Target, ...]:
+    functions = [(path, name) for name in _FUNCTIONS for path in (name, f"main.{name}", f"responses.main.{name}")]
+    functions += [(path, _ASYNC[name]) for name in _ASYNC for path in (name, f"main.{name}", f"responses.main.{name}")]
+    return (
+        *(
+            Target("litellm", path, partial(_read, name, _FUNCTIONS[name][2]), optional=True)
+            for path, name in functions
+        ),
+        *(
+            Target("litellm", f"Router.{prefix}{name}", partial(_read, name, positional), optional=True)
+            for name, positional in _ROUTED.items()
+            for prefix in ("", "a")
+        ),
+        Target("litellm", "Router.function_with_fallbacks", _read_routed, optional=True),
+        Target("litellm", "Router.async_function_with_fallbacks", _read_routed),
+    )
+
+
+def _no_response(witnessed: Any) -> Any:
+    raise NotImplementedError("LiteLLM shows nobody its HTTP responses")
+
+
+def failure(error: BaseException) -> dict[str, Any]:
+    """Return what an exception says; LiteLLM makes up the request in it, and a status where there was no answer."""
+    said = openai_failure(error)
+    said.pop("url", None)
+    if type(error).__name__ in ("APIConnectionError", "Timeout"):
+        said.pop("http_status", None)
+    return said
+
+
+PROVIDER = Provider(
+    name="litellm",
+    distribution="litellm",
+    targets=_targets(),
+    answer=_no_response,
+    to_json=_litellm_answer.to_json,
+    failure=failure,
+    layers=True,
+    about=_litellm_answer.about,
+    chunks=_litellm_answer.chunks,
+)
