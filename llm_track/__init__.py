@@ -10,7 +10,7 @@ from typing import Any
 
 from llm_track.config import configure
 from llm_track.errors import ConfigurationError
-from llm_track.patching import autopatch, instrument, unpatch
+from llm_track.patching import autopatch, instrument, stand_by, unpatch
 from llm_track.spans import current_trace_id, llm_span
 from llm_track.tracking import track_llm
 from llm_track.worker import flush, shutdown, stats
@@ -28,6 +28,8 @@ __all__ = [
     "track_llm",
     "unpatch",
 ]
+
+stand_by()
 
 
 def __getattr__(name: str) -> Any:

@@ -63,6 +63,14 @@ def autopatch(*names: str) -> dict[str, str]:
     return {name: "hooked" if name in _undo else "hooked when imported" for name in names or tuple(providers.KNOWN)}
 
 
+def stand_by() -> None:
+    """Hook the SDKs that can name llm_track in their own settings; until one does, every call passes untouched."""
+    for name in providers.CALLED_FOR:
+        if name not in _waiting:
+            _waiting.add(name)
+            wrapt.register_post_import_hook(_hook(name), name)
+
+
 def unpatch(*names: str) -> None:
     """Take the hooks off again; every method is the very object that it was before."""
     for name in names or tuple(providers.KNOWN):
@@ -113,7 +121,7 @@ def _wait_for(name: str) -> None:
 
 def _hook(name: str) -> Callable[[Any], None]:
     def hook(module: Any) -> None:
-        if name in _wanted:
+        if name in _wanted or name in providers.CALLED_FOR:
             _hook_now(name, module)
 
     return hook
@@ -134,7 +142,7 @@ def _hook_now(name: str, module: Any) -> None:
 
 
 def _wanted_of(provider: Provider) -> Callable[[Any], bool]:
-    return lambda client: provider.name in _wanted or id(client) in _chosen
+    return lambda client: provider.name in _wanted or id(client) in _chosen or provider.called_for()
 
 
 def _is_of(client: Any, name: str) -> bool:

@@ -104,6 +104,8 @@ class Provider:
     """From an exception of the SDK: what it says of ``http_status``, ``code``, ``request_id``, ``retries``, ``url``."""
     layers: bool = False
     """Whether the SDK asks models through other SDKs, whose calls are then part of its own."""
+    called_for: Callable[[], bool] = lambda: False
+    """Tells whether the program names llm_track in the SDK's own settings, which then is as good as `autopatch`."""
     beside: tuple[str, ...] = ()
     """Modules that the SDK looks up in `sys.modules` without importing them, and that posthog imports.  They are
     imported with the SDK, by its thread: the worker's import of posthog would show them to the SDK half-initialised."""
@@ -128,6 +130,9 @@ KNOWN: dict[str, str] = {
     "openai": "llm_track.providers.openai:PROVIDER",
 }
 """Every provider: the module whose import triggers the hooks, and where its hooks are described."""
+
+CALLED_FOR = ("litellm",)
+"""The SDKs in whose own settings a program can name llm_track."""
 
 
 def load(name: str) -> Provider:

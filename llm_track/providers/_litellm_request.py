@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from llm_track._guard import attempt
+from llm_track._guard import attempt, say_once
 from llm_track.masking import is_secret
 from llm_track.records import Identity, Labels
 from llm_track.snapshot import jsonable, snapshot
@@ -24,6 +24,7 @@ _NOT_REQUEST = frozenset(
     }
 )  # fmt: skip
 """Arguments that are no part of what a provider is asked, beside those that LiteLLM names itself."""
+_CALLBACKS = ("callbacks", "success_callback", "failure_callback", "_async_success_callback", "_async_failure_callback")
 _ASKED = frozenset({"stream", "stream_options"})
 _BESIDE = (
     "metadata", "litellm_metadata", "user", "no-log", "no_log", "turn_off_message_logging", "litellm_trace_id",
@@ -36,6 +37,23 @@ _CONTROL = frozenset(
     }
 )  # fmt: skip
 """Entries of ``metadata`` that say something else than a property of the event."""
+
+
+def called_for() -> bool:
+    """Tell whether the program has put ``"llm_track"`` into one of LiteLLM's lists of callbacks."""
+    litellm = sys.modules.get("litellm")
+    return any("llm_track" in getattr(litellm, name, ()) for name in _CALLBACKS)
+
+
+def _warn_of_two() -> None:
+    """LiteLLM exchanges the name of its own callback for an object at the first call."""
+    litellm = sys.modules.get("litellm")
+    set_up = [each for name in _CALLBACKS for each in getattr(litellm, name, ())]
+    if any(each == "posthog" or type(each).__name__ == "PostHogLogger" for each in set_up):
+        say_once(
+            'LiteLLM\'s own "posthog" callback is on beside llm_track: every call is sent to PostHog twice. Remove '
+            '"posthog" from litellm.success_callback, litellm.failure_callback and litellm.callbacks.'
+        )
 
 
 def body(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,6 +82,7 @@ def beside(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def labels(said: Mapping[str, Any]) -> Labels:
     """Return who asks and what the event is to be called.  Source: LiteLLM's page about PostHog, and its metadata."""
+    _warn_of_two()
     metadata = {**_dict(said.get("litellm_metadata")), **_dict(said.get("metadata"))}
     custom = {key: value for key, value in metadata.items() if isinstance(key, str) and key not in _CONTROL}
     if said.get("tags") is not None:

@@ -123,6 +123,7 @@ PROVIDER = Provider(
     to_json=_litellm_answer.to_json,
     failure=failure,
     layers=True,
+    called_for=_litellm_request.called_for,
     about=_litellm_answer.about,
     chunks=_litellm_answer.chunks,
 )
