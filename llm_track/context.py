@@ -23,11 +23,25 @@ _current: ContextVar[Entry | None] = ContextVar("llm_track_entry", default=None)
 NOBODY = Identity()
 
 
+_random: list[str] = []
+"""Hexadecimal digits for the next ids: asking the system once for many is cheaper than asking it for each."""
+_IDS_AT_ONCE = 256
+
+
 def new_id() -> str:
     """Return a random UUID (version 4) as text."""
-    digits = os.urandom(16).hex()
+    try:
+        digits = _random.pop()
+    except IndexError:
+        drawn = os.urandom(16 * _IDS_AT_ONCE).hex()
+        _random.extend(drawn[start : start + 32] for start in range(32, len(drawn), 32))
+        digits = drawn[:32]
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.clear)  # else parent and child would give the same ids
 
 
 class Node:

@@ -86,7 +86,9 @@ def _start(
     owner = context.owner()
     if owner is not None and not isinstance(owner, Call):
         return None
-    reading = target.read(Invocation(instance, args, kwargs))
+    inner = owner is not None and owner.provider is provider
+    read = target.read_inner if inner and target.read_inner is not None else target.read
+    reading = read(Invocation(instance, args, kwargs))
     if reading is None or _is_same_call(context.current(), provider, reading):
         return None
     if owner is None:

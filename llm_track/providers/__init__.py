@@ -82,6 +82,8 @@ class Target:
     """The method inside the module: ``AsyncOpenAI.request``."""
     read: Callable[[Invocation], Reading | None]
     """What a call is; ``None`` for "not ours, pass it through"."""
+    read_inner: Callable[[Invocation], Reading | None] | None = None
+    """What a call is that a call of the same SDK makes, if less needs to be known of it."""
     witness: str | None = None
     """A method of the same class that the SDK calls with the HTTP response."""
     optional: bool = False

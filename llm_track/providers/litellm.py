@@ -75,6 +75,19 @@ def _read(name: str, positional: tuple[str, ...], invocation: Invocation) -> Rea
     )
 
 
+def _read_inner(name: str, positional: tuple[str, ...], invocation: Invocation) -> Reading:
+    """Read a call that LiteLLM makes of itself: only which model it asks, and what that gave, is told."""
+    model = invocation.kwargs.get("model") or dict(zip(positional, invocation.args, strict=False)).get("model")
+    return Reading(
+        kind=_FUNCTIONS[name][0],
+        name=name,
+        provider="litellm",
+        body={"model": model},
+        stream=invocation.kwargs.get("stream") is True,
+        served=partial(_litellm_answer.served, name, model, invocation.kwargs.get("custom_llm_provider")),
+    )
+
+
 def _read_routed(invocation: Invocation) -> Reading | None:
     """Read a call of a Router, which says which of its methods was called by the function that it is to route."""
     for asked in ("original_generic_function", "original_function"):
@@ -84,19 +97,31 @@ def _read_routed(invocation: Invocation) -> Reading | None:
     return None
 
 
+def _target(path: str, name: str, positional: tuple[str, ...]) -> Target:
+    return Target(
+        "litellm",
+        path,
+        partial(_read, name, positional),
+        read_inner=partial(_read_inner, name, positional),
+        optional=True,
+    )
+
+
 def _targets() -> tuple[Target, ...]:
-    functions = [(path, name) for name in _FUNCTIONS for path in (name, f"main.{name}", f"responses.main.{name}")]
-    functions += [(path, _ASYNC[name]) for name in _ASYNC for path in (name, f"main.{name}", f"responses.main.{name}")]
+    named = [(name, name) for name in _FUNCTIONS] + list(_ASYNC.items())
+    functions = [
+        _target(f"{place}{path}", name, _FUNCTIONS[name][2])
+        for path, name in named
+        for place in ("", "main.", "responses.main.")
+    ]
+    methods = [
+        _target(f"Router.{prefix}{name}", name, positional)
+        for name, positional in _ROUTED.items()
+        for prefix in ("", "a")
+    ]
     return (
-        *(
-            Target("litellm", path, partial(_read, name, _FUNCTIONS[name][2]), optional=True)
-            for path, name in functions
-        ),
-        *(
-            Target("litellm", f"Router.{prefix}{name}", partial(_read, name, positional), optional=True)
-            for name, positional in _ROUTED.items()
-            for prefix in ("", "a")
-        ),
+        *functions,
+        *methods,
         Target("litellm", "Router.function_with_fallbacks", _read_routed, optional=True),
         Target("litellm", "Router.async_function_with_fallbacks", _read_routed),
     )
