@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -151,6 +151,7 @@ def _served(call: Call) -> Served:
     return replace(
         served,
         provider=served.provider or inner.provider,
+        model=served.model or inner.model or inner.asked,
         base_url=served.base_url or inner.base_url or last.reading.base_url,
         cost=inner.cost if served.cost is None and call.error is None else served.cost,
     )
@@ -167,20 +168,22 @@ def _completed(read: _Read, call: Call, served: Served) -> _Read:
     if call.pulled is not None:
         beneath = attempts.last_answered(call)
         wire = _answered(beneath).response if beneath is not None else None
-    usage = wire.usage if wire is not None and not _counted(response.usage) else response.usage
+    usage = _without_zeros(response.usage)
     return replace(
         read,
         response=replace(
             response,
-            usage=usage if _counted(usage) else Usage(),
+            usage=wire.usage if wire is not None and usage.total_tokens is None else usage,
             complete=wire.complete if wire is not None else response.complete,
         ),
     )
 
 
-def _counted(usage: Usage) -> bool:
-    """Tell whether tokens were reported: a layer may write zeros where the provider said nothing."""
-    return bool(usage.total_tokens or usage.input_tokens or usage.output_tokens)
+def _without_zeros(usage: Usage) -> Usage:
+    """A layer writes zeros where the provider said nothing."""
+    counts = {each.name: getattr(usage, each.name) for each in fields(usage)}
+    zeros = {name: None for name, count in counts.items() if count == 0 and type(count) is not bool}
+    return replace(usage, **zeros, raw=usage.raw if usage.input_tokens or usage.output_tokens else None)
 
 
 def _answered(call: Call) -> _Read:

@@ -47,11 +47,21 @@ def to_json(result: Any) -> Any:
     """Return the JSON of a result or a chunk; of a binary answer its type and size."""
     dump = getattr(result, "model_dump", None)
     if callable(dump):
-        return dump(mode="json", exclude_none=True, warnings=False)
+        return _without_estimate(dump(mode="json", exclude_none=True, warnings=False))
     if isinstance(result, Mapping):
         return dict(result)
     content = getattr(result, "content", None)
     return {"bytes": len(content)} if isinstance(content, bytes) else None
+
+
+def _without_estimate(said: dict[str, Any]) -> dict[str, Any]:
+    """LiteLLM counts by itself what the end of a Responses stream does not; it gives no details then, providers do."""
+    answer = said.get("response")
+    if not isinstance(answer, dict) or not isinstance(answer.get("usage"), dict):
+        return said
+    if answer["usage"].keys() & {"input_tokens_details", "output_tokens_details"}:
+        return said
+    return {**said, "response": {key: value for key, value in answer.items() if key != "usage"}}
 
 
 def about(stream: Any) -> dict[str, Any]:
@@ -94,13 +104,14 @@ def _stop(piece: Any) -> dict[str, Any]:
     }
 
 
-def served(function: str, asked: Any, named: Any, result: Any, error: BaseException | None) -> Served:
+def served(function: str, asked: Any, named: Any, logging: Any, result: Any, error: BaseException | None) -> Served:
     """Return who served a call and for how much.
 
     Args:
         function: LiteLLM's name of the call.
         asked: the model that was asked for, such as ``"azure/my-deployment"``.
         named: the provider that was asked for, if the program named it.
+        logging: the object in which LiteLLM keeps what it knows of the call, if the call brought it along.
         result: what the call returned, or what was pulled out of its stream.
         error: what it raised.
     """
@@ -108,6 +119,7 @@ def served(function: str, asked: Any, named: Any, result: Any, error: BaseExcept
     hidden = about.get("hidden") or _hidden(result)
     headers = _dict(hidden.get("additional_headers"))
     cached = hidden.get("cache_hit") is True or about.get("cached") is True
+    cached = cached or _dict(getattr(logging, "caching_details", None)).get("cache_hit") is True
     base_url = _text(hidden.get("api_base"))
     priced = _kept(result) or result.pieces if isinstance(result, Pulled) else result
     cost = _litellm_cost.of(function, asked, hidden, priced)
@@ -146,6 +158,7 @@ def _served_model(hidden: Mapping[str, Any], result: Any, error: BaseException |
     """The model that answered: through a router its name has LiteLLM's prefix, else not."""
     said = next(reversed(result.pieces), None) if isinstance(result, Pulled) else result
     model = _text(hidden.get("provider_response_model")) or _text(getattr(said, "model", None))
+    model = model or _text(hidden.get("litellm_model_name"))
     if model is None and error is not None:
         model = _text(getattr(error, "model", None))
     return _bare(model, known)

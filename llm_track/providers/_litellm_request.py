@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any
 
 from llm_track._guard import attempt, say_once
-from llm_track.masking import is_secret
+from llm_track.masking import is_secret, mask_fields
+from llm_track.providers import _litellm_proxy
 from llm_track.records import Identity, Labels
 from llm_track.snapshot import jsonable, snapshot
 
@@ -76,6 +77,13 @@ def _own_names() -> frozenset[str]:
 def beside(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of what is said beside the request; LiteLLM adds to the program's own ``metadata`` as it goes."""
     said = {name: snapshot(given[name]) for name in _BESIDE if given.get(name) is not None}
+    if _litellm_proxy.is_proxied(given):
+        said.pop("litellm_metadata", None)
+        said.pop("litellm_trace_id", None)  # the Proxy makes one up, or takes the id of the session for it
+        said.pop("litellm_session_id", None)
+        silence = _dict(given.get("metadata")), _dict(given.get("litellm_metadata"))
+        said |= _litellm_proxy.beside(given)
+        said["no-log"] = said.get("no-log") or any(_true(place.get("no-log")) for place in silence)
     said["withheld"] = bool(getattr(sys.modules.get("litellm"), "turn_off_message_logging", False))
     return said
 
@@ -84,7 +92,7 @@ def labels(said: Mapping[str, Any]) -> Labels:
     """Return who asks and what the event is to be called.  Source: LiteLLM's page about PostHog, and its metadata."""
     _warn_of_two()
     metadata = {**_dict(said.get("litellm_metadata")), **_dict(said.get("metadata"))}
-    custom = {key: value for key, value in metadata.items() if isinstance(key, str) and key not in _CONTROL}
+    custom = {key: value for key, value in metadata.items() if not _litellm_proxy.is_added(key) and key not in _CONTROL}
     if said.get("tags") is not None:
         custom.setdefault("tags", said["tags"])
     return Labels(
@@ -92,7 +100,7 @@ def labels(said: Mapping[str, Any]) -> Labels:
             user_id=_text(metadata.get("user_id")) or _text(said.get("user")),
             session_id=_text(metadata.get("session_id")) or _text(said.get("litellm_session_id")),
             groups=_groups(metadata.get("groups")),
-            metadata={key: value for key, value in custom.items() if not is_secret(key)},
+            metadata=mask_fields({key: value for key, value in custom.items() if not is_secret(key)}),
             no_log=any(_true(place.get(name)) for place in (said, metadata) for name in ("no-log", "no_log")),
         ),
         trace_id=_text(metadata.get("trace_id")) or _text(said.get("litellm_trace_id")),

@@ -6,6 +6,8 @@ these functions is one call.  Its answers have the shapes of OpenAI's API, whoev
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -21,6 +23,7 @@ from llm_track.formats import (
     responses,
 )
 from llm_track.providers import Invocation, Kind, Provider, Reading, Target, _litellm_answer, _litellm_request
+from llm_track.providers._hosts import by_host
 from llm_track.providers._stainless import failure as openai_failure
 
 _FUNCTIONS: dict[str, tuple[Kind, Format | None, tuple[str, ...]]] = {
@@ -56,9 +59,10 @@ _ASYNC = {
 }
 
 
-def _read(name: str, positional: tuple[str, ...], invocation: Invocation) -> Reading:
+def read(name: str, positional: tuple[str, ...], invocation: Invocation) -> Reading:
     """Read a call of one of LiteLLM's functions, or of a Router's method of the same name."""
     kind, wire_format, _ = _FUNCTIONS[name]
+    _remember(invocation.kwargs.get("litellm_call_id"))
     given = {**dict(zip(positional, invocation.args, strict=False)), **invocation.kwargs}
     body = _litellm_request.body(given)
     return Reading(
@@ -71,8 +75,34 @@ def _read(name: str, positional: tuple[str, ...], invocation: Invocation) -> Rea
         stream=given.get("stream") is True,
         labels=partial(_litellm_request.labels, _litellm_request.beside(given)),
         secrets=partial(_litellm_request.secrets, given),
-        served=partial(_litellm_answer.served, name, given.get("model"), given.get("custom_llm_provider")),
+        served=partial(_litellm_answer.served, name, *_known(given)),
     )
+
+
+_asked: OrderedDict[str, None] = OrderedDict()
+"""The ids that a Proxy gave to its latest calls."""
+_REMEMBERED = 10_000
+
+
+def _remember(call_id: Any) -> None:
+    if isinstance(call_id, str):
+        _asked[call_id] = None
+        if len(_asked) > _REMEMBERED:
+            _asked.popitem(last=False)
+
+
+def was_asked(call_id: Any) -> bool:
+    """Tell whether a call with this id, which LiteLLM's Proxy gives to each request, has been read."""
+    return call_id in _asked
+
+
+def biller_at(url: str) -> str | None:
+    """Return who bills for requests to an address, or ``None`` if nobody knows."""
+    return by_host(url)
+
+
+def _known(given: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    return given.get("model"), given.get("custom_llm_provider"), given.get("litellm_logging_obj")
 
 
 def _read_inner(name: str, positional: tuple[str, ...], invocation: Invocation) -> Reading:
@@ -84,7 +114,7 @@ def _read_inner(name: str, positional: tuple[str, ...], invocation: Invocation) 
         provider="litellm",
         body={"model": model},
         stream=invocation.kwargs.get("stream") is True,
-        served=partial(_litellm_answer.served, name, model, invocation.kwargs.get("custom_llm_provider")),
+        served=partial(_litellm_answer.served, name, model, *_known(invocation.kwargs)[1:]),
     )
 
 
@@ -93,7 +123,7 @@ def _read_routed(invocation: Invocation) -> Reading | None:
     for asked in ("original_generic_function", "original_function"):
         name = getattr(invocation.kwargs.get(asked), "__name__", "").lstrip("_")
         if name := name if name in _FUNCTIONS else _ASYNC.get(name, ""):
-            return _read(name, (), Invocation(invocation.instance, (), invocation.kwargs))
+            return read(name, (), Invocation(invocation.instance, (), invocation.kwargs))
     return None
 
 
@@ -101,7 +131,7 @@ def _target(path: str, name: str, positional: tuple[str, ...]) -> Target:
     return Target(
         "litellm",
         path,
-        partial(_read, name, positional),
+        partial(read, name, positional),
         read_inner=partial(_read_inner, name, positional),
         optional=True,
     )

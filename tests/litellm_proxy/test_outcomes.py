@@ -1,0 +1,167 @@
+"""What fails, is repeated, is cached or is cut off is one event, too; and nothing leaves that nobody may know."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from anthropic import AnthropicError
+from openai import OpenAIError
+
+from tests.sinks.receiver import Receiver
+
+from .conftest import Seen
+from .proxy import MASTER_KEY, THROUGH, UPSTREAM_KEY, Proxy, free_port, running
+from .test_proxy import FORBIDDEN, LONE, USER, chat, chat_streamed, embeddings, identity, messages, openai, responses
+from .upstream import ANSWER, Upstream
+
+BURST = 20
+
+
+@pytest.mark.parametrize(("model", "status"), [("wrong", 400), ("busy", 429), ("broken", 500)])
+def test_provider_error(proxy: Proxy, seen: Seen, model: str, status: int) -> None:
+    """A request that the provider refuses is one error with the provider's status, of who asked."""
+    with pytest.raises(OpenAIError):
+        chat(proxy, USER, model=model, headers={"x-posthog-distinct-id": "header-user"})
+    event = seen.one()
+    said = event["properties"]
+    assert (said["$ai_is_error"], said["$ai_http_status"]) == (True, status)
+    assert f"refused with {status}" in said["$ai_error"]
+    assert identity(event) == "header-user"
+    assert said["$groups"] == {"team": "key-team", "organization": "key-org"}
+
+
+def test_error_of_messages(proxy: Proxy, seen: Seen) -> None:
+    """A failed request of Anthropic's endpoint is one error."""
+    with pytest.raises(AnthropicError, match="500"):
+        messages(proxy, model="broken")
+    assert seen.one()["properties"]["$ai_is_error"] is True
+
+
+def test_guardrail(proxy: Proxy, seen: Seen) -> None:
+    """A request that a guardrail stops is one error, of who asked."""
+    with pytest.raises(OpenAIError, match="guardrail says no"):
+        chat(proxy, USER, text=FORBIDDEN, headers={"x-posthog-distinct-id": "header-user"})
+    event = seen.one()
+    assert event["properties"]["$ai_is_error"] is True
+    assert "guardrail says no" in event["properties"]["$ai_error"]
+    assert identity(event) == "header-user"
+
+
+def test_unknown_model(proxy: Proxy, seen: Seen) -> None:
+    """A request for a model that the proxy does not have is one error, of who asked."""
+    with pytest.raises(OpenAIError, match="nowhere"):
+        chat(proxy, USER, model="nowhere")
+    event = seen.one()
+    said = event["properties"]
+    assert (said["$ai_is_error"], said["$ai_http_status"], identity(event)) == (True, 400, "key-user")
+    assert "nowhere" in said["$ai_error"]
+
+
+@pytest.mark.parametrize("ask", [chat, messages, responses])
+def test_bad_key(proxy: Proxy, seen: Seen, ask: Any) -> None:
+    """A request with a key that nobody has is one error, of nobody."""
+    with pytest.raises((OpenAIError, AnthropicError)):
+        ask(proxy, "sk-stolen-1234567890abcdef")
+    event = seen.one()
+    assert event["properties"]["$ai_is_error"] is True
+    assert identity(event) is None
+    assert "sk-stolen" not in json.dumps(event)
+
+
+def test_fallback(proxy: Proxy, seen: Seen) -> None:
+    """A request that a second model answers is one event with two attempts and the answer."""
+    chat(proxy, model="shaky")
+    said = seen.one()["properties"]
+    assert said["llm_attempts"] == 2
+    assert ANSWER in str(said["$ai_output_choices"])
+    assert not said.get("$ai_is_error")
+
+
+@pytest.mark.parametrize("ask", [chat, chat_streamed, messages])
+def test_cache_hit(proxy: Proxy, seen: Seen, upstream: Upstream, ask: Any) -> None:
+    """An answer from the proxy's cache is an event that says so."""
+    asked = len(upstream.asked)
+    for _ in range(2):
+        ask(proxy, body={"cache": {"use-cache": True}})
+        time.sleep(0.5)  # the proxy fills its cache after it has answered
+    first, second = (event["properties"] for event in seen.all(2))
+    assert len(upstream.asked) == asked + 1
+    assert "llm_cache_hit" not in first
+    assert second["llm_cache_hit"] is True
+    assert ANSWER in str(second["$ai_output_choices"])
+
+
+def test_hung_up(proxy: Proxy, seen: Seen) -> None:
+    """A stream that the client leaves is one event with what was read, and no error."""
+    asked: list[Any] = [{"role": "user", "content": "Bread?"}]
+    stream = openai(proxy, LONE).chat.completions.create(model="slow", messages=asked, stream=True)
+    next(iter(stream))
+    stream.close()
+    said = seen.one()["properties"]
+    assert said["llm_outcome"] in ("closed_early", "cancelled")
+    assert "Bread" in str(said["$ai_output_choices"])
+
+
+def test_nothing_private(proxy: Proxy, seen: Seen) -> None:
+    """No event has a key, its hash, what the proxy knows of the key, or a header of the client."""
+    headers = {"x-secret-plan": "header-sentinel", "cookie": "cookie-sentinel", "user-agent": "agent-sentinel"}
+    body = {"metadata": {"plan": "pro"}}
+    for ask in (chat, chat_streamed, responses, embeddings):
+        ask(proxy, USER, headers=headers, body=body)
+    messages(proxy, USER, headers=headers, body={"litellm_metadata": {"plan": "pro"}})
+    for model, text in (("broken", "Bread?"), ("nowhere", "Bread?"), ("plain", FORBIDDEN)):
+        with pytest.raises(OpenAIError):
+            chat(proxy, USER, model=model, text=text, headers=headers, body=body)
+    with pytest.raises(OpenAIError):
+        chat(proxy, MASTER_KEY, headers=headers)
+    asked = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Bread?"}]}
+    httpx.post(f"{proxy.url}{THROUGH}", json=asked, headers={**headers, "authorization": f"Bearer {USER}"}, timeout=30)
+    found = seen.all(10)
+    for event in found:
+        trace = event["properties"].pop(
+            "llm_stack_trace", ""
+        )  # names LiteLLM's own files, user_api_key_auth.py among them
+        assert not any(key in trace for key in (USER, MASTER_KEY, UPSTREAM_KEY))
+    sent = json.dumps(found).lower()
+    keys = [USER, MASTER_KEY, UPSTREAM_KEY]
+    hashes = [hashlib.sha256(key.encode()).hexdigest() for key in keys]
+    of_key = ["alias of the key", "owner@example.org", "plan of the key"]
+    names = ["user_api_key", "authorization", "bearer ", "x-stainless", "cookie", "requester_", "secret_fields"]
+    for private in [*keys, *hashes, *of_key, *names, "header-sentinel", "cookie-sentinel", "agent-sentinel"]:
+        assert private not in sent, private
+
+
+def test_sigterm(upstream: Upstream, tmp_path: Path) -> None:
+    """A proxy that is told to stop right after a burst of requests sends the event of each."""
+    with Receiver() as receiver, running(tmp_path, upstream.url, receiver.url) as proxy:
+        for number in range(BURST):
+            chat(proxy, text=f"bread number {number};")
+        proxy.terminate()
+        sent = json.dumps(receiver.events)
+        assert len(receiver.events) == BURST, proxy.said()
+        assert all(f"bread number {number};" in sent for number in range(BURST))
+
+
+def test_posthog_down(proxy: Proxy, seen: Seen, upstream: Upstream, tmp_path: Path) -> None:
+    """Where PostHog cannot be reached, requests are answered as ever, in their time, and the proxy can be stopped."""
+
+    def typical(asked: Proxy) -> float:
+        taken = []
+        for _ in range(BURST):
+            started = time.perf_counter()
+            assert ANSWER in str(chat(asked))
+            taken.append(time.perf_counter() - started)
+        return statistics.median(taken)
+
+    usual = typical(proxy)
+    seen.all(BURST)
+    with running(tmp_path, upstream.url, f"http://127.0.0.1:{free_port()}") as cut_off:
+        assert typical(cut_off) < 2 * usual + 0.1
+        assert cut_off.terminate() < 15, cut_off.said()
