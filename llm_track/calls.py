@@ -6,6 +6,7 @@ call to the worker, which reads it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from llm_track.wire.pulled import Pulled
 class Call(OpenStep):
     """One request to a provider, from its start to its one ending."""
 
-    __slots__ = ("answer", "attempts", "is_attempt", "provider", "pulled", "reading", "result", "witnessed")
+    __slots__ = ("answer", "attempts", "handled", "is_attempt", "provider", "pulled", "reading", "result", "witnessed")
 
     def __init__(
         self, provider: Provider, reading: Reading, settled: Callable[[Call], None], *, is_attempt: bool = False
@@ -26,6 +27,8 @@ class Call(OpenStep):
         super().__init__("generation", None, settled)
         self.is_attempt = is_attempt
         """Whether it is made for another call, which tells of it."""
+        self.handled = sys.exc_info()[1] if is_attempt else None
+        """The exception that was being handled when an attempt began, which is not its own."""
         self.provider = provider
         self.reading = reading
         self.witnessed: Mapping[str, Any] | None = None
@@ -47,6 +50,7 @@ class Call(OpenStep):
         super().forget()
         self.answer = self.pulled = self.result = self.witnessed = None
         self.attempts = []
+        self.handled = None
         self.reading.forget()
 
     def finish(self, result: Any = None) -> None:

@@ -5,6 +5,7 @@ What a call turned out to be is decided on its *result*: something to await, som
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from inspect import isawaitable
@@ -93,9 +94,27 @@ def _start(
         return None
     if owner is None:
         return Call(provider, reading, worker.put)
-    attempt = Call(provider, reading, lambda call: None, is_attempt=True)
+    _note_failed(context.current(), provider)
+    attempt = _attempt(provider, reading)
     owner.attempts.append(attempt)
     return attempt
+
+
+def _attempt(provider: Provider, reading: Reading) -> Call:
+    return Call(provider, reading, lambda call: None, is_attempt=True)
+
+
+def _note_failed(around: context.Node | None, provider: Provider) -> None:
+    """Note a request that failed inside an attempt, of which the SDK itself makes another one while it handles that."""
+    error = sys.exc_info()[1]
+    if not hasattr(error, "status_code") or not isinstance(around, Call) or around.provider is not provider:
+        return  # no error of an API: LiteLLM handles others on its way, such as that no event loop runs
+    assert error is not None
+    if around.is_attempt and not around.attempts and error is not around.handled:
+        failed = _attempt(provider, around.reading)
+        failed.started = around.started
+        failed.fail(error)
+        around.attempts.append(failed)
 
 
 def _is_same_call(around: context.Node | None, provider: Provider, reading: Reading) -> bool:

@@ -124,7 +124,8 @@ def served(function: str, asked: Any, named: Any, logging: Any, result: Any, err
     priced = _kept(result) or result.pieces if isinstance(result, Pulled) else result
     cost = _litellm_cost.of(function, asked, hidden, priced)
     known = _text(hidden.get("custom_llm_provider")) or _text(getattr(error, "llm_provider", None)) or _text(named)
-    known = known if known not in (None, "cached_response") else _provider_of(asked)
+    if known in (None, "cached_response"):
+        known = _provider_of(asked) or _provider_of(hidden.get("litellm_model_name"))
     return Served(
         provider=_billed_by(known, base_url),
         asked=_bare(_text(asked), known),
