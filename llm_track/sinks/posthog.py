@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter, OrderedDict
 from typing import Any
@@ -117,10 +118,17 @@ def _client(api_key: str, host: str | None, counts: Counter[str]) -> Any:
 
     options: dict[str, Any] = {"host": host, "gzip": True, "max_queue_size": _QUEUE}
     options["on_error"] = lambda error, events: counts.update(lost_by_client=len(events))
+    return Posthog(api_key, sync_mode=not _threads_start(), **options)
+
+
+def _threads_start() -> bool:
+    """Tell whether the client can have its threads: none starts once the interpreter ends.  Then each event is sent
+    where it is emitted; a client that was half built when a thread failed to start would complain at exit."""
     try:
-        return Posthog(api_key, **options)
-    except RuntimeError:  # no thread can start once the interpreter ends: then each event is sent where it is emitted
-        return Posthog(api_key, sync_mode=True, **options)
+        threading.Thread(target=int, daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _identity(event: Event) -> tuple[str, dict[str, Any]]:

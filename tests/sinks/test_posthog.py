@@ -13,7 +13,6 @@ from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
-import posthog
 import pytest
 from posthog.contexts import identify_context, new_context, tag
 
@@ -322,15 +321,13 @@ def test_key_and_host_come_from_the_environment(monkeypatch, receiver):
 
 def test_without_threads_the_client_sends_at_once(monkeypatch, receiver):
     """At the end of an interpreter no thread can start: then the client sends each event where it is emitted."""
-    real = posthog.Posthog
 
-    def refusing(*args: Any, **options: Any) -> Any:
-        if not options.get("sync_mode"):
-            raise RuntimeError("can't create new thread at interpreter shutdown")
-        return real(*args, **options)
+    def refusing(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
 
-    monkeypatch.setattr(posthog, "Posthog", refusing)
-    sink = build(Settings(api_key="phc_test", host=receiver.url))
+    with monkeypatch.context() as ending:
+        ending.setattr(threading.Thread, "start", refusing)
+        sink = build(Settings(api_key="phc_test", host=receiver.url))
     assert sink is not None
     assert sink.emit(EVENT)
     assert [event["uuid"] for event in receiver.events] == [SPAN]
