@@ -69,6 +69,8 @@ def stand_by() -> None:
         if name not in _waiting:
             _waiting.add(name)
             wrapt.register_post_import_hook(_hook(name), name)
+        elif name in sys.modules:
+            _hook_now(name, sys.modules[name])
 
 
 def unpatch(*names: str) -> None:
