@@ -5,7 +5,6 @@ LiteLLM wants openai below 3.  Its tests run against the library itself and agai
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import nox
@@ -13,7 +12,6 @@ import nox
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 HERE = Path(__file__).parent
-os.chdir(HERE.parent)  # nox starts where its file is
 SDK, PROXY = "tests/litellm_sdk", "tests/litellm_proxy"
 ENVIRONMENT = {"LLM_TRACK_TEST_LITELLM": "required", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 
@@ -21,5 +19,6 @@ ENVIRONMENT = {"LLM_TRACK_TEST_LITELLM": "required", "LITELLM_LOCAL_MODEL_COST_M
 @nox.session(name="litellm")
 def with_litellm(session: nox.Session) -> None:
     """Run the tests of LiteLLM and of its Proxy; none may be left out."""
+    session.chdir(HERE.parent)  # nox starts where its file is
     session.install("-e", ".[test-litellm]")
     session.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", SDK, PROXY, *session.posargs, env=ENVIRONMENT)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -269,21 +270,21 @@ def _appear(world: World) -> None:
     assert len(found) == 20, f"{len(found)} of 20"
 
 
-def main(integration: str) -> None:
-    """Print how an integration keeps each promise."""
+def main(integration: str, number: int | None = None) -> None:
+    """Print how an integration keeps each promise, or one of them; each in a process of its own."""
+    if number is None:
+        for each, _, _ in KEPT:
+            subprocess.run([sys.executable, "-m", __spec__.name, integration, str(each)], check=True)
+        return
+    _, text, check = next(entry for entry in KEPT if entry[0] == number)
     with Provider() as provider, Receiver() as receiver:
-        world = World(integration, provider, receiver)
-        for number, text, check in KEPT:
-            try:
-                check(world)
-            except (AssertionError, KeyError) as error:
-                print(
-                    f"| {number} | {text} | broken: {str(error).splitlines()[0] if str(error) else 'missing'} |",
-                    flush=True,
-                )
-            else:
-                print(f"| {number} | {text} | kept |", flush=True)
+        world, outcome = World(integration, provider, receiver), "kept"
+        try:
+            check(world)
+        except (AssertionError, KeyError) as error:
+            outcome = f"broken: {(str(error) or 'missing').splitlines()[0]}"
+    print(f"| {number} | {text} | {outcome} |", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], *map(int, sys.argv[2:3]))
