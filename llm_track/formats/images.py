@@ -42,7 +42,10 @@ def _picture(picture: JSON) -> _blocks.Block | None:
     address, data = name(picture.get("url")), name(picture.get("b64_json"))
     if data is not None:
         return _blocks.embedded("image", "image/png", data)
-    return {"type": "image", "image": address} if address is not None else None
+    if address is None:
+        return None
+    drawable = address.startswith(("data:", "http://", "https://"))
+    return {"type": "image", "image": address} if drawable else _blocks.said(f"[image {address}]")
 
 
 def is_content(chunk: JSON) -> bool:
