@@ -20,7 +20,7 @@ def request(body: JSON) -> Request:
         asked.append(_blocks.said(f"[image {given if isinstance(given, str) else dump(given)}]"))
     return Request(
         model=name(body.get("model")),
-        input=_blocks.messages("user", asked),
+        input=_blocks.messages("user", asked) if asked else [],
         parameters=without(body, "prompt", "image", "mask", "model", "stream", "user"),
         stream=body.get("stream") is True,
     )
@@ -31,7 +31,7 @@ def response(body: JSON) -> Response:
     drawn: list[Any] = [block for picture in objects(body.get("data")) if (block := _picture(picture)) is not None]
     error, error_type = error_of(body)
     return Response(
-        output=_blocks.messages("assistant", drawn),
+        output=_blocks.messages("assistant", drawn) if drawn else [],
         usage=responses_usage(body.get("usage")),
         error=error,
         error_type=error_type,
