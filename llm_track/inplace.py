@@ -8,54 +8,46 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from types import FunctionType
+from functools import cache
+from types import CodeType, FunctionType, MethodType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
 
-
-def _hooked(*args: Any, **kwargs: Any) -> Any:
-    hook: Any = "HOOK"  # a constant of the code, which is exchanged for the hook
-    return hook(*args, **kwargs)
-
-
-async def _hooked_async(*args: Any, **kwargs: Any) -> Any:
-    hook: Any = "HOOK"
-    return await hook(*args, **kwargs)
+_exchanged: WeakKeyDictionary[FunctionType, CodeType] = WeakKeyDictionary()
+"""Each function that is hooked, and the code that it was given."""
+_HOOK = "the hook"
+"""A constant of the code that calls the hook, in whose place the hook itself is put."""
 
 
-def hook_in_place(function: FunctionType, wrapper: Wrapper) -> Callable[[], None]:
+def hook_in_place(function: FunctionType, wrapper: Wrapper, *, is_method: bool = False) -> Callable[[], None]:
     """Have every call of a function go through a wrapper, whoever holds the function.
 
     Args:
         function: a Python function, ``async`` or not; generator functions are not supported.
-        wrapper: called as ``wrapper(function as it was, None, args, kwargs)``.
+        wrapper: called as ``wrapper(function as it was, None, args, kwargs)``, as wrapt calls it.
+        is_method: the first argument is an instance: ``wrapper(bound method as it was, instance, args, kwargs)``.
 
     Returns:
         What takes the hook off again: the function then has its own code, the very object.
     """
-    code, described = function.__code__, "__signature__" in function.__dict__
-    twin = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
-    twin.__kwdefaults__ = function.__kwdefaults__
-    twin.__dict__.update(function.__dict__)
-    twin.__qualname__, twin.__module__ = function.__qualname__, function.__module__
+    code, twin = function.__code__, _twin(function)
 
     def hook(*args: Any, **kwargs: Any) -> Any:
+        if is_method and args:
+            return wrapper(MethodType(twin, args[0]), args[0], args[1:], kwargs)
         return wrapper(twin, None, args, kwargs)
 
-    if not described and not hasattr(function, "__wrapped__"):  # else its signature is read off its code
+    described = "__signature__" in function.__dict__ or hasattr(function, "__wrapped__")
+    if not described:  # else its signature is read off its code
         function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]  # any function may have one
-    template = (_hooked_async if inspect.iscoroutinefunction(function) else _hooked).__code__
-    exchanged = template.replace(
-        co_consts=tuple(hook if constant == "HOOK" else constant for constant in template.co_consts),
-        co_freevars=code.co_freevars,  # Python wants as many as the function has cells
-        co_name=code.co_name,
-    )
-    function.__code__ = exchanged
+    function.__code__ = _exchanged[function] = _calling(hook, code)
 
     def undo() -> None:
-        if function.__code__ is exchanged:
+        if is_hooked(function):
             function.__code__ = code
+            del _exchanged[function]
             if not described:
                 function.__dict__.pop("__signature__", None)
 
@@ -64,4 +56,48 @@ def hook_in_place(function: FunctionType, wrapper: Wrapper) -> Callable[[], None
 
 def is_hooked(function: FunctionType) -> bool:
     """Tell whether a function has been hooked in place."""
-    return function.__code__.co_code in (_hooked.__code__.co_code, _hooked_async.__code__.co_code)
+    return function.__code__ is _exchanged.get(function)
+
+
+def _twin(function: FunctionType) -> FunctionType:
+    twin = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    twin.__kwdefaults__ = function.__kwdefaults__
+    twin.__dict__.update(function.__dict__)
+    twin.__qualname__, twin.__module__, twin.__doc__ = function.__qualname__, function.__module__, function.__doc__
+    return twin
+
+
+def _calling(hook: Callable[..., Any], code: CodeType) -> CodeType:
+    """Return code that calls the hook, and is in all else what it stands for: name, place in the source, cells."""
+    mark = "_"
+    while any(name.startswith(mark) for name in code.co_freevars):  # tracers tell variables apart by their names
+        mark += "_"
+    template = _template(len(code.co_freevars), bool(code.co_flags & inspect.CO_COROUTINE), mark)
+    named = {name: getattr(code, name) for name in _OF_THE_FUNCTION if hasattr(code, name)}
+    constants = tuple(hook if constant == _HOOK else constant for constant in template.co_consts)
+    return template.replace(co_consts=constants, **named)
+
+
+_OF_THE_FUNCTION = ("co_freevars", "co_name", "co_qualname", "co_filename", "co_firstlineno")
+
+
+@cache
+def _template(cells: int, is_coroutine: bool, mark: str) -> CodeType:
+    """Compile code with as many cells as a function has: Python wants to fill them, and debuggers look into them.
+
+    Cells that the code does not know of are null pointers: who then asks for a frame's variables, as error reporters
+    do with every traceback, ends the process.
+    """
+    names = "".join(f"cell_{number}, " for number in range(cells))
+    define, wait = ("async def", "await ") if is_coroutine else ("def", "")
+    args, kwargs, hook = (f"{mark}{name}" for name in ("args", "kwargs", "hook"))
+    source = (
+        f"def around({names}):\n"
+        f" {define} hooked(*{args}, **{kwargs}): "
+        f"{hook} = {_HOOK!r}; return {wait}{hook}(*{args}, **{kwargs}); ({names})\n"
+    )
+    (around,) = (each for each in compile(source, "<llm_track>", "exec").co_consts if isinstance(each, CodeType))
+    (hooked,) = (each for each in around.co_consts if isinstance(each, CodeType))
+    return hooked

@@ -132,15 +132,38 @@ def _hook(name: str) -> Callable[[Any], None]:
 def _hook_now(name: str, module: Any) -> None:
     """Hook what is not hooked yet.  Guarded: what is raised here would come out of the program's own ``import``."""
     with guarded(f"hook {name}"):
-        undo: list[Callable[[], None]] = []
         provider = providers.load(name)
-        for target in provider.targets:
-            _wrap_target(provider, target, module, undo)
-        if undo:
-            _undo.setdefault(name, []).extend(undo)
+        _wrap_targets(provider, name, module)
+        for place in {target.module for target in provider.targets} - {name}:
+            _hook_later(provider, place)
         for other in provider.beside:
             if importlib.util.find_spec(other) is not None:
                 importlib.import_module(other)
+
+
+def _hook_later(provider: Provider, place: str) -> None:
+    """Hook what a module of the SDK has that is not imported with the SDK itself."""
+    if place in _waiting:
+        if place in sys.modules:
+            _wrap_targets(provider, place, sys.modules[place])
+        return
+    _waiting.add(place)
+
+    def hook(module: Any) -> None:
+        with guarded(f"hook {place}"):
+            if provider.name in _wanted or provider.name in _undo:
+                _wrap_targets(provider, place, module)
+
+    wrapt.register_post_import_hook(hook, place)
+
+
+def _wrap_targets(provider: Provider, place: str, module: Any) -> None:
+    undo: list[Callable[[], None]] = []
+    for target in provider.targets:
+        if target.module == place:
+            _wrap_target(provider, target, module, undo)
+    if undo:
+        _undo.setdefault(provider.name, []).extend(undo)
 
 
 def _wanted_of(provider: Provider) -> Callable[[Any], bool]:
@@ -162,12 +185,13 @@ def _copied(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str
 def _wrap_target(provider: Provider, target: Target, module: Any, undo: list[Callable[[], None]]) -> None:
     path, _, method = target.path.rpartition(".")
     owner = _at(module, path)
-    if owner is None or not hasattr(owner, method):
+    present = _inherited(owner, method)
+    if present is None:
         if not target.optional:
             _log_missing(provider, target)
         return
-    if isinstance(owner, ModuleType):
-        _wrap_function(getattr(owner, method), call_wrapper(provider, target, _wanted_of(provider)), undo)
+    if target.in_place:
+        _wrap_function(present, call_wrapper(provider, target, _wanted_of(provider)), isinstance(owner, type), undo)
         return
     _wrap(owner, method, call_wrapper(provider, target, _wanted_of(provider)), undo)
     for copies in provider.copies:
@@ -181,14 +205,14 @@ def _at(module: ModuleType, path: str) -> Any:
     """Return the class or module that a path leads to; a module whose path is empty is meant itself."""
     owner: Any = module
     for name in path.split(".") if path else ():
-        owner = getattr(owner, name, None)
+        owner = vars(owner).get(name) if isinstance(owner, ModuleType) else getattr(owner, name, None)
     return owner
 
 
-def _wrap_function(function: Any, wrapper: Any, undo: list[Callable[[], None]]) -> None:
-    """Hook a function of a module, whoever has imported it already."""
+def _wrap_function(function: Any, wrapper: Any, is_method: bool, undo: list[Callable[[], None]]) -> None:
+    """Hook a function or method that stays the object it is, whoever has it already."""
     if isinstance(function, FunctionType) and not is_hooked(function):
-        undo.append(hook_in_place(function, wrapper))
+        undo.append(hook_in_place(function, wrapper, is_method=is_method))
 
 
 def _wrap(owner: type, method: str, wrapper: Any, undo: list[Callable[[], None]]) -> None:
@@ -210,8 +234,12 @@ def _wrap(owner: type, method: str, wrapper: Any, undo: list[Callable[[], None]]
     undo.append(restore)
 
 
-def _inherited(owner: type, method: str) -> Any:
-    return next(vars(parent)[method] for parent in owner.__mro__ if method in vars(parent))
+def _inherited(owner: Any, name: str) -> Any:
+    """Return what a module or class, or a parent of it, has under a name; nothing of theirs runs for that."""
+    for place in owner.__mro__ if isinstance(owner, type) else () if owner is None else (owner,):
+        if name in vars(place):
+            return vars(place)[name]
+    return None
 
 
 def _log_missing(provider: Provider, target: Target) -> None:

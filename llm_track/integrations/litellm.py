@@ -19,7 +19,7 @@ from functools import wraps
 from time import perf_counter
 from typing import Any
 
-from litellm.integrations.custom_logger import CustomLogger
+from litellm.integrations.custom_logger import CustomLogger  # pyright: ignore[reportMissingImports]  # only here
 
 from llm_track import worker
 from llm_track._guard import guarded, logger

@@ -167,7 +167,7 @@ def _endpoint(call: ModelCall) -> dict[str, Any]:
     return _transport(call) | _given(
         {
             "$ai_span_name": call.name,
-            "$ai_model": call.request.model,
+            "$ai_model": call.served.model or call.request.model,
             "$ai_input_state": call.input_state,
             "$ai_output_state": call.output_state,
         }

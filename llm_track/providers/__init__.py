@@ -88,6 +88,8 @@ class Target:
     """A method of the same class that the SDK calls with the HTTP response."""
     optional: bool = False
     """Whether some supported versions of the SDK lack the method."""
+    in_place: bool = False
+    """Whether the function must stay the object that it is: programs import it by its name, or look at its type."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Runs on the worker, after LiteLLM is done.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from llm_track._guard import attempt
@@ -45,8 +45,8 @@ _SPEAKERS = frozenset({"openai", "custom_openai", "openai_like", "text-completio
 
 def to_json(result: Any) -> Any:
     """Return the JSON of a result or a chunk; of a binary answer its type and size."""
-    dump = getattr(result, "model_dump", None)
-    if callable(dump):
+    dump: Callable[..., dict[str, Any]] | None = getattr(result, "model_dump", None)
+    if dump is not None:
         return _without_estimate(dump(mode="json", exclude_none=True, warnings=False))
     if isinstance(result, Mapping):
         return dict(result)

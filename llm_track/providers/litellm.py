@@ -7,7 +7,7 @@ these functions is one call.  Its answers have the shapes of OpenAI's API, whoev
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -121,40 +121,62 @@ def _read_inner(name: str, positional: tuple[str, ...], invocation: Invocation) 
 def _read_routed(invocation: Invocation) -> Reading | None:
     """Read a call of a Router, which says which of its methods was called by the function that it is to route."""
     for asked in ("original_generic_function", "original_function"):
-        name = getattr(invocation.kwargs.get(asked), "__name__", "").lstrip("_")
-        if name := name if name in _FUNCTIONS else _ASYNC.get(name, ""):
+        if name := _function_named(getattr(invocation.kwargs.get(asked), "__name__", "")):
             return read(name, (), Invocation(invocation.instance, (), invocation.kwargs))
     return None
 
 
-def _target(path: str, name: str, positional: tuple[str, ...]) -> Target:
+def _read_planned(invocation: Invocation) -> Reading | None:
+    """Read a call of a Router whose core is not Python: it says by a plan which of its methods was called."""
+    plan, request = invocation.args[:2]
+    name = _function_named(getattr(plan, "endpoint", ""))
+    return read(name, (), Invocation(invocation.instance, (), request)) if name else None
+
+
+def _function_named(name: str) -> str | None:
+    """Return the function that an internal name stands for: ``_acompletion`` -> ``completion``."""
+    name = name.lstrip("_")
+    return name if name in _FUNCTIONS else _ASYNC.get(name)
+
+
+def _target(module: str, path: str, name: str, positional: tuple[str, ...]) -> Target:
     return Target(
-        "litellm",
+        module,
         path,
         partial(read, name, positional),
         read_inner=partial(_read_inner, name, positional),
         optional=True,
+        in_place=True,
     )
 
 
-def _targets() -> tuple[Target, ...]:
-    named = [(name, name) for name in _FUNCTIONS] + list(_ASYNC.items())
-    functions = [
-        _target(f"{place}{path}", name, _FUNCTIONS[name][2])
-        for path, name in named
-        for place in ("", "main.", "responses.main.")
-    ]
-    methods = [
-        _target(f"Router.{prefix}{name}", name, positional)
-        for name, positional in _ROUTED.items()
-        for prefix in ("", "a")
-    ]
-    return (
-        *functions,
-        *methods,
-        Target("litellm", "Router.function_with_fallbacks", _read_routed, optional=True),
-        Target("litellm", "Router.async_function_with_fallbacks", _read_routed),
-    )
+_ROUTERS = (
+    ("litellm", "Router"),  # until 1.108
+    ("litellm.router_python_core", "PythonCore"),  # 1.109
+    ("litellm.router_rust.core", "RustCore"),  # from 1.110 on
+)
+"""Where the methods of a Router have been at home."""
+
+
+def _targets() -> Iterator[Target]:
+    for path, name in [(name, name) for name in _FUNCTIONS] + list(_ASYNC.items()):
+        for place in ("", "main.", "responses.main."):
+            yield _target("litellm", f"{place}{path}", name, _FUNCTIONS[name][2])
+    for module, router in _ROUTERS:
+        for name, positional in _ROUTED.items():
+            yield _target(module, f"{router}.{name}", name, positional)
+            yield _target(module, f"{router}.a{name}", name, positional)
+        for path, read_call in _ROUTED_BY_NAME:
+            yield Target(module, f"{router}.{path}", read_call, optional=True, in_place=True)
+
+
+_ROUTED_BY_NAME = (
+    ("function_with_fallbacks", _read_routed),
+    ("async_function_with_fallbacks", _read_routed),
+    ("_call_sync", _read_planned),
+    ("_drive", _read_planned),
+)
+"""Methods of a Router that all its calls pass, those of endpoints that have no method of their own included."""
 
 
 def _no_response(witnessed: Any) -> Any:
@@ -173,7 +195,7 @@ def failure(error: BaseException) -> dict[str, Any]:
 PROVIDER = Provider(
     name="litellm",
     distribution="litellm",
-    targets=_targets(),
+    targets=tuple(_targets()),
     answer=_no_response,
     to_json=_litellm_answer.to_json,
     failure=failure,
