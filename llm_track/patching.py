@@ -123,10 +123,16 @@ def _wait_for(name: str) -> None:
 
 def _hook(name: str) -> Callable[[Any], None]:
     def hook(module: Any) -> None:
-        if name in _wanted or name in providers.CALLED_FOR:
+        if (name in _wanted or name in providers.CALLED_FOR) and not _is_superseded():
             _hook_now(name, module)
 
     return hook
+
+
+def _is_superseded() -> bool:
+    """Tell whether llm_track was imported anew after this module, as coverage and test runners have it: then the newer
+    one hooks."""
+    return getattr(sys.modules.get(__name__), "__dict__", None) is not globals()
 
 
 def _hook_now(name: str, module: Any) -> None:
@@ -151,7 +157,7 @@ def _hook_later(provider: Provider, place: str) -> None:
 
     def hook(module: Any) -> None:
         with guarded(f"hook {place}"):
-            if provider.name in _wanted or provider.name in _undo:
+            if (provider.name in _wanted or provider.name in _undo) and not _is_superseded():
                 _wrap_targets(provider, place, module)
 
     wrapt.register_post_import_hook(hook, place)

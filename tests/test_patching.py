@@ -129,3 +129,24 @@ def test_someone_elses_wrapper_stays():
         assert vars(openai.OpenAI)["request"] is theirs
     finally:
         del openai.OpenAI.request
+
+
+IMPORTED_TWICE = """
+import sys
+import llm_track
+llm_track.autopatch()
+for name in [name for name in sys.modules if name.partition(".")[0] == "llm_track"]:
+    del sys.modules[name]
+import llm_track
+from llm_track import patching
+llm_track.autopatch("openai")
+import openai
+hook = vars(openai.OpenAI)["request"]
+print(type(hook.__wrapped__).__name__, hook._self_wrapper.__globals__ is vars(sys.modules["llm_track.wrapper"]))
+"""
+
+
+def test_of_two_imports_the_newer_one_hooks():
+    """A test runner that forgets llm_track and imports it anew gets hooks of the new one, and no others beneath."""
+    ran = subprocess.run([sys.executable, "-c", IMPORTED_TWICE], capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout.split()) == (0, ["function", "True"]), ran.stderr

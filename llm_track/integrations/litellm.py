@@ -27,7 +27,7 @@ from llm_track.calls import Call
 from llm_track.config import settings
 from llm_track.patching import autopatch
 from llm_track.providers import Invocation, Reading, litellm
-from llm_track.providers._litellm_proxy import is_proxied
+from llm_track.providers._litellm_proxy import is_proxied, was_asked
 
 _TELL = guarded("record a request of the LiteLLM Proxy")
 _SENT = frozenset(
@@ -74,7 +74,7 @@ class ProxyCallback(CustomLogger):  # type: ignore[misc]  # typed only where Lit
 
 
 def _refused(given: dict[str, Any], error: BaseException, key: Any) -> None:
-    if litellm.was_asked(given.get("litellm_call_id")):
+    if was_asked(given.get("litellm_call_id")):
         return
     if not is_proxied(given):
         given["metadata"] = {**_dict(given.get("metadata")), **_of_key(key)}

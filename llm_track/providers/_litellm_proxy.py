@@ -7,6 +7,7 @@ among them.  What is ours to tell is picked by name; none of that is copied.
 from __future__ import annotations
 
 import sys
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,6 +44,24 @@ _ADDED = frozenset(
 """What LiteLLM, its Router and its Proxy add to the ``metadata`` of a call, the program's own dict."""
 _ADDED_PREFIXES = ("_", "user_api_", "litellm_", "requester_")
 _PLAIN = (str, int, float, list, dict)
+
+
+_asked: OrderedDict[str, None] = OrderedDict()
+"""The ids that a Proxy gave to its latest calls."""
+_REMEMBERED = 10_000
+
+
+def remember(call_id: Any) -> None:
+    """Note that a call with this id has been read."""
+    if isinstance(call_id, str):
+        _asked[call_id] = None
+        if len(_asked) > _REMEMBERED:
+            _asked.popitem(last=False)
+
+
+def was_asked(call_id: Any) -> bool:
+    """Tell whether a call with this id, which LiteLLM's Proxy gives to each request, has been read."""
+    return call_id in _asked
 
 
 def is_added(name: Any) -> bool:

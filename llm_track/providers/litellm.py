@@ -6,7 +6,6 @@ these functions is one call.  Its answers have the shapes of OpenAI's API, whoev
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -22,7 +21,16 @@ from llm_track.formats import (
     rerank,
     responses,
 )
-from llm_track.providers import Invocation, Kind, Provider, Reading, Target, _litellm_answer, _litellm_request
+from llm_track.providers import (
+    Invocation,
+    Kind,
+    Provider,
+    Reading,
+    Target,
+    _litellm_answer,
+    _litellm_proxy,
+    _litellm_request,
+)
 from llm_track.providers._hosts import by_host
 from llm_track.providers._stainless import failure as openai_failure
 
@@ -62,7 +70,7 @@ _ASYNC = {
 def read(name: str, positional: tuple[str, ...], invocation: Invocation) -> Reading:
     """Read a call of one of LiteLLM's functions, or of a Router's method of the same name."""
     kind, wire_format, _ = _FUNCTIONS[name]
-    _remember(invocation.kwargs.get("litellm_call_id"))
+    _litellm_proxy.remember(invocation.kwargs.get("litellm_call_id"))
     given = {**dict(zip(positional, invocation.args, strict=False)), **invocation.kwargs}
     body = _litellm_request.body(given)
     return Reading(
@@ -77,23 +85,6 @@ def read(name: str, positional: tuple[str, ...], invocation: Invocation) -> Read
         secrets=partial(_litellm_request.secrets, given),
         served=partial(_litellm_answer.served, name, *_known(given)),
     )
-
-
-_asked: OrderedDict[str, None] = OrderedDict()
-"""The ids that a Proxy gave to its latest calls."""
-_REMEMBERED = 10_000
-
-
-def _remember(call_id: Any) -> None:
-    if isinstance(call_id, str):
-        _asked[call_id] = None
-        if len(_asked) > _REMEMBERED:
-            _asked.popitem(last=False)
-
-
-def was_asked(call_id: Any) -> bool:
-    """Tell whether a call with this id, which LiteLLM's Proxy gives to each request, has been read."""
-    return call_id in _asked
 
 
 def biller_at(url: str) -> str | None:
