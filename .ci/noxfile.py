@@ -1,7 +1,7 @@
 """Environments of their own for what cannot stand beside the rest: `nox -f .ci/noxfile.py`.
 
-LiteLLM's Proxy wants releases of its own of much that other tests use, and LiteLLM has changed its Router from one minor
-release to the next.  Its tests run against the library itself and against a real Proxy process.
+LiteLLM's Proxy wants releases of its own of much that other tests use, and its Router changes from one minor release to
+the next.  The tests run against the library itself and against a real Proxy process.
 """
 
 from __future__ import annotations
