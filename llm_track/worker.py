@@ -25,8 +25,12 @@ from llm_track.settling import open_steps
 from llm_track.sinks import Sink
 
 LONGEST_QUEUE = 100_000
-EXIT_SECONDS = 5.0
-"""How long the end of the program may be held up to deliver what is left."""
+ANSWER_SECONDS = 2.5
+"""How long the end of the program is held up while nothing of what is left is taken."""
+EXIT_SECONDS = 10.0
+"""How long it is held up at most, while events are taken."""
+FORK_SECONDS = 5.0
+"""How long a fork waits for the worker."""
 
 
 class Finished(Protocol):
@@ -168,15 +172,25 @@ class _Worker:
         left = self.queue.qsize() - self._markers + self._handling
         return left + (self.sink.waiting() if self.sink is not None else 0)
 
-    def flush(self, timeout: float) -> bool:
+    def flush(self, timeout: float, *, last: bool = False) -> bool:
         """Wait until everything put so far has been handed to the sink, then flush the sink."""
         until = monotonic() + timeout
         if not self.drain(timeout):
             return False
         if self.sink is not None:
             with guarded("flush the posthog client", background=True):
-                self.sink.flush(max(until - monotonic(), 0.0))
+                self.sink.flush(max(until - monotonic(), 0.0), last=last)
         return True
+
+    def deliver_last(self) -> int:
+        """Deliver for as long as events are taken, and not for ever; return how many are left."""
+        until, before = monotonic() + EXIT_SECONDS, self.waiting()
+        while True:
+            self.flush(min(ANSWER_SECONDS, max(until - monotonic(), 0.0)), last=True)
+            left = self.waiting()
+            if not left or left >= before or monotonic() >= until:
+                return left
+            before = left
 
     def drain(self, timeout: float) -> bool:
         """Wait until everything put so far has been handed to the sink."""
@@ -264,13 +278,14 @@ def shutdown() -> None:
     with guarded("deliver the last events"):
         for step in list(open_steps.values()):
             step.stop()
-        _worker.flush(EXIT_SECONDS)
-        if left := _worker.waiting():
+        began = monotonic()
+        if left := _worker.deliver_last():
             logger.warning(
-                "llm_track could not deliver %d events within %g seconds: a processor, the client or PostHog is slow. "
-                "llm_track.flush() with a longer timeout, called before the program ends, waits longer.",
+                "llm_track could not deliver %d events in the last %.1f seconds: PostHog, its client or a processor is "
+                "slow or cannot be reached. llm_track.flush() with a longer timeout, called before the program ends, "
+                "waits longer.",
                 left,
-                EXIT_SECONDS,
+                monotonic() - began,
             )
 
 
@@ -286,7 +301,7 @@ def _after_fork() -> None:
 
 def _before_fork() -> None:
     global _held_for_fork
-    _held_for_fork = _busy.acquire(timeout=EXIT_SECONDS)
+    _held_for_fork = _busy.acquire(timeout=FORK_SECONDS)
 
 
 def _after_fork_in_parent() -> None:

@@ -14,8 +14,8 @@ class Sink(Protocol):
         """Take one event; return whether it was admitted."""
         ...
 
-    def flush(self, timeout: float) -> None:
-        """Deliver what was admitted, in at most ``timeout`` seconds."""
+    def flush(self, timeout: float, *, last: bool = False) -> None:
+        """Deliver what was admitted, in at most ``timeout`` seconds; ``last``: the program ends after that."""
 
     def waiting(self) -> int:
         """Return how many admitted events have yet to be sent."""

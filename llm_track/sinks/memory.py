@@ -16,7 +16,7 @@ class MemorySink:
         self.events.append(event)
         return True
 
-    def flush(self, timeout: float) -> None:
+    def flush(self, timeout: float, *, last: bool = False) -> None:
         """Do nothing: an event is here as soon as it is emitted."""
 
     def waiting(self) -> int:

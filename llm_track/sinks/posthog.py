@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import logging
 import threading
 import time
 from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from llm_track import properties
@@ -24,8 +28,12 @@ _MOST_PROJECTS = 16
 class PostHogSink:
     """Gives events to a ``posthog.Posthog``, on the worker's thread."""
 
-    def __init__(self, client: Any, *, exceptions: bool = False, counts: Counter[str] | None = None) -> None:
+    def __init__(
+        self, client: Any, *, is_own: bool = False, exceptions: bool = False, counts: Counter[str] | None = None
+    ) -> None:
         self.client = client
+        self._is_own = is_own
+        """Whether the client was made by llm_track, not by the program."""
         self.exceptions = exceptions
         self._counts: Counter[str] = Counter() if counts is None else counts
         self._of_projects: OrderedDict[tuple[str, str | None], Any] = OrderedDict()
@@ -65,12 +73,19 @@ class PostHogSink:
         """Return how many events the clients have yet to send, as far as they tell."""
         return sum(map(_waiting, self._clients()))
 
-    def flush(self, timeout: float) -> None:
-        """Have the clients deliver their queues, in at most ``timeout`` seconds."""
+    def flush(self, timeout: float, *, last: bool = False) -> None:
+        """Have the clients deliver their queues, in at most ``timeout`` seconds.
+
+        Whoever asks for the ``last`` time says what is left: the clients need not say so, too, nor try once more.
+        """
         left, until = timeout, time.monotonic() + timeout
-        for client in self._clients():
-            client.flush(timeout_seconds=left)
-            left = max(until - time.monotonic(), 0.0)
+        with _unsaid(_OUT_OF_TIME) if last else nullcontext():
+            for client in self._clients():
+                client.flush(timeout_seconds=left)
+                left = max(until - time.monotonic(), 0.0)
+        for client in self._clients()[0 if self._is_own else 1 :] if last else ():
+            if (tries_again := getattr(client, "_atexit", None)) is not None:
+                atexit.unregister(tries_again)
 
 
 def _exception(client: Any, event: Event, distinct_id: str, extra: dict[str, Any]) -> dict[str, Any]:
@@ -91,9 +106,28 @@ def _wait_for_room(client: Any) -> None:
 
 
 def _waiting(client: Any) -> int:
-    count = getattr(getattr(client, "queue", None), "qsize", None)
-    number = count() if callable(count) else 0
+    """Return how many events a client holds, those that are on their way included."""
+    number = getattr(getattr(client, "queue", None), "unfinished_tasks", 0)
     return number if isinstance(number, int) else 0
+
+
+_OUT_OF_TIME = "ran out of budget"
+"""What the client says where it could not deliver all in the time it was given."""
+
+
+@contextmanager
+def _unsaid(words: str) -> Iterator[None]:
+    """Keep the client from logging, on this thread, what contains some words."""
+    thread, log = threading.get_ident(), logging.getLogger("posthog")
+
+    def other(record: logging.LogRecord) -> bool:
+        return record.thread != thread or words not in record.getMessage()
+
+    log.addFilter(other)
+    try:
+        yield
+    finally:
+        log.removeFilter(other)
 
 
 def build(settings: Settings, counts: Counter[str] | None = None) -> PostHogSink | None:
@@ -110,7 +144,8 @@ def build(settings: Settings, counts: Counter[str] | None = None) -> PostHogSink
         )
         return None
     counts = Counter() if counts is None else counts
-    return PostHogSink(_client(settings.api_key, settings.host, counts), exceptions=settings.exceptions, counts=counts)
+    client = _client(settings.api_key, settings.host, counts)
+    return PostHogSink(client, is_own=True, exceptions=settings.exceptions, counts=counts)
 
 
 def _client(api_key: str, host: str | None, counts: Counter[str]) -> Any:

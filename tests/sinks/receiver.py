@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -13,7 +14,7 @@ class Receiver(ThreadingHTTPServer):
     """Listens while its ``with`` block runs.
 
     ``events`` are the events in the order in which they arrived, ``requests`` what carried them; ``statuses`` are the
-    answers to the next requests, after which every answer is 200.
+    answers to the next requests, after which every answer is 200; each takes ``seconds``.
     """
 
     daemon_threads = True
@@ -25,6 +26,7 @@ class Receiver(ThreadingHTTPServer):
         self.events: list[dict[str, Any]] = []
         self.requests: list[dict[str, Any]] = []
         self.statuses: list[int] = []
+        self.seconds = 0.0
 
     def __enter__(self) -> Receiver:
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -48,6 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
         encoding = self.headers.get("content-encoding")
         body = json.loads(gzip.decompress(sent) if encoding == "gzip" else sent)
         self.server.requests.append({"path": self.path, "encoding": encoding, "body": body, "bytes": len(sent)})
+        time.sleep(self.server.seconds)
         status = self.server.statuses.pop(0) if self.server.statuses else 200
         if status == 200:
             self.server.events.extend(body.get("batch", [body]))
