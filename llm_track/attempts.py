@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from llm_track._guard import attempt
 from llm_track.calls import Call
 from llm_track.failures import said_by
 from llm_track.records import Attempt, Served
@@ -28,8 +29,9 @@ def last_answered(call: Call) -> Call | None:
 def told(call: Call) -> dict[str, Any]:
     """Return what the last HTTP response says of itself, or the exception of the last request that was seen to fail."""
     innermost = _innermost(call)
-    if call.error is not None and innermost and innermost[-1].provider.sees_wire:
-        return {"http_status": 0} | said_by(innermost[-1])
+    failed_last = innermost[-1] if call.error is not None and innermost else None
+    if failed_last is not None and failed_last.provider.sees_wire and failed_last.answer is None:
+        return {"http_status": 0} | said_by(failed_last)
     last = last_answered(call)
     if last is None or last.answer is None:
         return {}
@@ -48,8 +50,12 @@ def _innermost(call: Call) -> list[Call]:
     A stream may reach for its provider only when it is pulled: not within the attempt that gave it, but after it.
     """
     found = [leaf for each in list(call.attempts) for leaf in _innermost(each) or [each]]
-    seen = any(each.provider.sees_wire for each in found)
-    return [each for each in found if each.error is not None or not (seen and each.provider.layers)]
+    seen = [each.provider.sees_wire for each in found]
+    return [
+        each
+        for place, each in enumerate(found)
+        if each.error is not None or not (each.provider.layers and any(seen[place:]))
+    ]
 
 
 def _retries(attempt: Call) -> int | None:
@@ -61,9 +67,12 @@ def _retries(attempt: Call) -> int | None:
 
 def _attempt(call: Call) -> Attempt:
     model, status = call.reading.body.get("model"), said_by(call).get("http_status")
+    served = Served()
+    if call.reading.served is not None:
+        served = attempt(call.reading.served, None, call.error, otherwise=served)
     return Attempt(
-        model=model if isinstance(model, str) else None,
-        provider=call.reading.provider,
+        model=served.model or (model if isinstance(model, str) else None),
+        provider=served.provider or call.reading.provider,
         error_type=type(call.error).__name__,
         http_status=status if isinstance(status, int) else None,
         latency=call.latency,

@@ -30,11 +30,17 @@ _DATA_URI = re.compile(
 )
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]{200}")
 _SECRET_NAME = re.compile(
-    r"headers|auth|authentication|domain_secrets|(?:.*_)?(?:authorization(?:_token)?|api_?key|access_?key(?:_id)?|"
-    r"(?:private|secret|admin|signing|subscription|gateway|account)_?key|secret(?:_value)?|client_?secret|password|"
-    r"passwd|passphrase|credentials?|connection_string|cookie|(?:access|refresh|id|auth|bearer|session|api)_?token)"
+    r"(?:.*_)?headers|(?:.*_)?auth|authentication|domain_secrets|(?:.*_)?(?:authorization(?:_token)?|api_?key|"
+    r"access_?key(?:_id)?|(?:private|secret|admin|signing|subscription|gateway|account)_?key|secret(?:_value)?|"
+    r"client_?secret|password|passwd|passphrase|credentials?|connection_string|cookie|"
+    r"(?:access|refresh|id|ad|auth|bearer|session|security|identity|api|vault|private)_?token)"
 )
 """Names of fields that hold credentials, in lower case and with ``_`` for ``-``."""
+_LIKELY_NAME = re.compile(r".+_(?:token|key|pat)")
+"""Names of fields that hold credentials if what they hold looks like one: ``github_token``, not ``max_token``."""
+_LIKELY_SECRET = re.compile(r"(?=[^\s]*\d)[^\s]{16,8000}|-----BEGIN [\s\S]{1,20000}")
+_NO_SECRETS = frozenset({"prompt_cache_key", "cache_key", "idempotency_key", "preset_cache_key"})
+_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def mask_secrets(text: str) -> str:
@@ -63,9 +69,17 @@ _SHORTEST_KNOWN = 6
 """A shorter "key" is a word such as ``none``, that local servers are given."""
 
 
-def is_secret(name: str) -> bool:
-    """Tell whether a field of this name holds a credential."""
-    return _SECRET_NAME.fullmatch(name.lower().replace("-", "_")) is not None
+def is_secret(name: str, value: Any = None) -> bool:
+    """Tell whether a field of this name, or of this name with this value, holds a credential.
+
+    >>> is_secret("openaiApiKey"), is_secret("github_token", "a1b2c3d4e5f6a7b8c9"), is_secret("github_token", "none")
+    (True, True, False)
+    """
+    plain = _CAPITAL.sub("_", name).lower().replace("-", "_").replace(" ", "_")
+    if _SECRET_NAME.fullmatch(plain) is not None:
+        return True
+    likely = isinstance(value, str) and plain not in _NO_SECRETS and _LIKELY_NAME.fullmatch(plain) is not None
+    return likely and _LIKELY_SECRET.fullmatch(value) is not None
 
 
 def mask_fields(value: Any) -> Any:
@@ -84,7 +98,7 @@ def _is_credential(key: Any, item: Any, around: dict[Any, Any]) -> bool:
         return False
     if str(key).lower() == "token":  # in a list of probabilities it is a piece of text
         return isinstance(item, str) and "logprob" not in around
-    return is_secret(str(key))
+    return is_secret(str(key), item)
 
 
 def safe_url(address: str) -> str:

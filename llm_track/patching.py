@@ -165,7 +165,8 @@ def _hook_later(provider: Provider, place: str) -> None:
 
 def _wrap_targets(provider: Provider, place: str, module: Any) -> None:
     undo: list[Callable[[], None]] = []
-    for target in provider.targets:
+    more = provider.others(module) if place == provider.name else ()
+    for target in (*provider.targets, *more):
         if target.module == place:
             _wrap_target(provider, target, module, undo)
     if undo:

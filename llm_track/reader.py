@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from llm_track import attempts, background
 from llm_track._guard import guarded
 from llm_track.calls import Call
-from llm_track.failures import ending, said_by
+from llm_track.failures import ending, said_by, silence
 from llm_track.formats import Format
 from llm_track.masking import safe_url
 from llm_track.records import Identity, Labels, ModelCall, Request, Response, Served, Usage
@@ -42,9 +42,11 @@ def model_call(call: Call) -> ModelCall | None:
     if call.provider.layers:
         served = _served(call)
         request = replace(request, model=served.asked or request.model)
-        read = _completed(read, call, served)
+        read, served = _completed(read, call, served)
         said |= attempts.told(call)
     outcome, failure = ending(call, read.response, said)
+    if call.error is not None and (labels.withheld or labels.identity.no_log):
+        silence(call.error)
     record = ModelCall(
         kind=reading.kind,
         name=reading.name,
@@ -133,9 +135,19 @@ def _model(body: Mapping[str, Any]) -> str | None:
 
 
 def _labels(call: Call) -> Labels:
+    """Return what the program says of a call; what an attempt must not tell, as a router has it, the call must not."""
+    labels = Labels(identity=Identity(no_log=True))
     with guarded("read what a program says of a call", background=True):
-        return call.reading.labels() if call.reading.labels is not None else Labels()
-    return Labels(identity=Identity(no_log=True))
+        labels = call.reading.labels() if call.reading.labels is not None else Labels()
+    for attempt in call.attempts:
+        inner = _labels(attempt)
+        identity = replace(
+            labels.identity,
+            user_id=labels.identity.user_id or inner.identity.user_id,
+            no_log=labels.identity.no_log or inner.identity.no_log,
+        )
+        labels = replace(labels, identity=identity, withheld=labels.withheld or inner.withheld)
+    return labels
 
 
 def _served(call: Call) -> Served:
@@ -144,39 +156,53 @@ def _served(call: Call) -> Served:
     with guarded("read how a call was served", background=True):
         if call.reading.served is not None:
             served = call.reading.served(call.pulled if call.result is None else call.result, call.error)
-    if not call.attempts or (served.provider and served.base_url and (served.cost is not None or call.error)):
+    if not call.attempts:
         return served
     last = call.attempts[-1]
-    inner = _served(last) if last.provider.layers else Served(provider=last.reading.provider)
+    if not last.provider.layers:
+        provider, base_url = served.provider or last.reading.provider, served.base_url or last.reading.base_url
+        return replace(served, provider=provider, base_url=base_url)
+    inner = _served(last)
+    model = served.model or inner.model or inner.asked
     return replace(
         served,
-        provider=served.provider or inner.provider,
-        model=served.model or inner.model or inner.asked,
+        provider=inner.provider or served.provider,  # a fallback may have gone to another one
+        model=model if call.error is None else inner.model or inner.asked or served.model,
         base_url=served.base_url or inner.base_url or last.reading.base_url,
         cost=inner.cost if served.cost is None and call.error is None else served.cost,
+        counted=served.counted and inner.counted,
+        counts_reasoning=served.counts_reasoning and inner.counts_reasoning,
     )
 
 
-def _completed(read: _Read, call: Call, served: Served) -> _Read:
+def _completed(read: _Read, call: Call, served: Served) -> tuple[_Read, Served]:
     """Complete what a layer handed out by what came over the wire beneath it; a cache asked nobody."""
     if read.response is None:
-        return read
-    response = read.response
-    if served.cached:
-        return replace(read, response=replace(response, usage=Usage()))
+        return read, served
+    response, beneath = read.response, attempts.last_answered(call)
+    partly_cached = served.cached and beneath is not None
+    if partly_cached:  # the rest was asked for, and paid
+        served = replace(served, cached=False, cost=None, saved_cost=None)
+    if served.cached or not served.counted:
+        return replace(read, response=replace(response, usage=Usage())), served
     wire = None
-    if call.pulled is not None:
-        beneath = attempts.last_answered(call)
-        wire = _answered(beneath).response if beneath is not None else None
-    usage = _without_zeros(response.usage)
-    return replace(
-        read,
-        response=replace(
-            response,
-            usage=wire.usage if wire is not None and usage.total_tokens is None else usage,
-            complete=wire.complete if wire is not None else response.complete,
-        ),
-    )
+    if beneath is not None and (call.pulled is not None or partly_cached):
+        wire = _answered(beneath).response
+    usage = _counted(response.usage, served)
+    if wire is not None:
+        usage = wire.usage if usage.total_tokens is None or partly_cached else usage
+        complete = wire.complete if call.pulled is not None else response.complete
+        response = replace(response, model=wire.model or response.model, complete=complete)
+        served = replace(served, model=wire.model or served.model)
+    if not response.complete:
+        served = replace(served, cost=None)  # what it cost up to here nobody has said
+    return replace(read, response=replace(response, usage=usage)), served
+
+
+def _counted(usage: Usage, served: Served) -> Usage:
+    """Return what the provider counted, without what the layer estimates."""
+    usage = _without_zeros(usage)
+    return usage if served.counts_reasoning else replace(usage, reasoning_tokens=None, raw=None)
 
 
 def _without_zeros(usage: Usage) -> Usage:
@@ -223,14 +249,19 @@ def _pulled(call: Call, wire_format: Format | None) -> _Read:
     pulled, provider = call.pulled, call.provider
     assert pulled is not None
     chunks = [each for each in pulled.chunks(provider.chunks(pulled), provider.to_json) if isinstance(each.value, dict)]
-    return _folded(chunks, wire_format, lambda: pulled.ended)
+    got = (each for each in pulled.chunks(pulled.pieces, provider.to_json) if isinstance(each.value, dict))
+    return _folded(chunks, wire_format, lambda: pulled.ended, got)
 
 
-def _folded(chunks: list[Chunk], wire_format: Format | None, done: Callable[[], bool]) -> _Read:
+def _folded(
+    chunks: list[Chunk], wire_format: Format | None, done: Callable[[], bool], got: Iterable[Chunk] | None = None
+) -> _Read:
+    """Fold chunks; ``got`` are those that the program got, if it did not get these."""
     if wire_format is None:
         return _Read(output=chunks[-1].value if chunks else None)
     fold = wire_format.fold()
-    first = next((chunk for chunk in chunks if wire_format.is_content(chunk.value)), chunks[0] if chunks else None)
+    got = chunks if got is None else got
+    first = next((chunk for chunk in got if wire_format.is_content(chunk.value)), chunks[0] if chunks else None)
     for chunk in chunks:
         fold.add(chunk.value)
     complete = fold.complete or done()

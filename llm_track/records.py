@@ -142,6 +142,10 @@ class Served:
     """Whether the answer came from a cache, so that no provider was asked."""
     saved_cost: float | None = None
     """What a cached answer would have cost, in US dollars."""
+    counted: bool = True
+    """Whether a provider counted: not where the answer was made up for a test."""
+    counts_reasoning: bool = True
+    """Whether the provider counts reasoning tokens: the layer estimates them where it does not."""
     retries: int | None = None
     fallbacks: int | None = None
 

@@ -30,7 +30,8 @@ def withhold_content(event: Event) -> Event:
 def _tools_called(of: Mapping[str, Any]) -> dict[str, Any]:
     """Return the names of the tools that the output calls, for an event whose output is withheld."""
     output = of.get(properties.OUTPUT_CHOICES)
-    names = [name for message in (output if isinstance(output, list) else ()) for name in _names(message)]
+    said = [name for message in (output if isinstance(output, list) else ()) for name in _names(message)]
+    names = [name if _is_word(name) else "[withheld]" for name in said]
     return {properties.TOOLS_CALLED: ",".join(names), properties.TOOL_CALL_COUNT: len(names)} if names else {}
 
 

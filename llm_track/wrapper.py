@@ -87,9 +87,11 @@ def _start(
     owner = context.owner()
     if owner is not None and not isinstance(owner, Call):
         return None
-    inner = owner is not None and owner.provider is provider
-    read = target.read_inner if inner and target.read_inner is not None else target.read
-    reading = read(Invocation(instance, args, kwargs))
+    if owner is not None and _is_aside(owner):
+        owner = None
+    reading = _read(target, owner is not None and owner.provider is provider, Invocation(instance, args, kwargs))
+    if owner is not None and reading is not None and owner.reading.kind == "endpoint" != reading.kind:
+        owner, reading = None, target.read(Invocation(instance, args, kwargs))  # a model that an endpoint asks
     if reading is None or _is_same_call(context.current(), provider, reading):
         return None
     if owner is None:
@@ -98,6 +100,26 @@ def _start(
     attempt = _attempt(provider, reading)
     owner.attempts.append(attempt)
     return attempt
+
+
+def _read(target: Target, inner: bool, invocation: Invocation) -> Reading | None:
+    read = target.read_inner if inner and target.read_inner is not None else target.read
+    return read(invocation)
+
+
+def _is_aside(owner: Call) -> bool:
+    """Tell whether the code that runs now was called by the SDK for the program: a callback, a guardrail.
+
+    The stack says so: between here and where the SDK was called, or where its thread or task began, there is the frame
+    of a module that calls nothing else.
+    """
+    modules = owner.provider.aside
+    frame = sys._getframe(2) if modules else None
+    while frame is not None and frame.f_code not in _CALLING:
+        if str(frame.f_globals.get("__name__", "")).startswith(modules):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _attempt(provider: Provider, reading: Reading) -> Call:
@@ -239,6 +261,10 @@ def _decode(respond: Callable[..., Any], pieces: list[bytes], decoded: list[byte
         length += len(part)
         if length > _LONGEST_DECODED:
             return
+
+
+_CALLING = frozenset({_ask.__code__, _drive.__code__})
+"""The code of the frames between which and the SDK's request lies nothing but the SDK."""
 
 
 def witness_wrapper(provider: Provider) -> Wrapper:

@@ -35,7 +35,7 @@ _SENT = frozenset(
         "documents", "dimensions", "file", "frequency_penalty", "input", "instructions", "litellm_metadata",
         "max_completion_tokens", "max_output_tokens", "max_tokens", "messages", "metadata", "model", "n", "no-log",
         "presence_penalty", "prompt", "proxy_server_request", "query", "reasoning_effort", "seed", "stop", "stream",
-        "system", "tags", "temperature", "tool_choice", "tools", "top_p", "user", "voice",
+        "system", "tags", "temperature", "tool_choice", "tools", "top_p", "turn_off_message_logging", "user", "voice",
     }
 )  # fmt: skip
 """What a client may have sent: beside it, a request that was refused holds much that the Proxy knows of it."""
@@ -74,17 +74,25 @@ class ProxyCallback(CustomLogger):  # type: ignore[misc]  # typed only where Lit
 
 
 def _refused(given: dict[str, Any], error: BaseException, key: Any) -> None:
-    if was_asked(given.get("litellm_call_id")):
+    request = given.get("litellm_logging_obj")
+    if was_asked(request):
         return
     if not is_proxied(given):
         given["metadata"] = {**_dict(given.get("metadata")), **_of_key(key)}
     passed = _dict(given.get("passthrough_logging_payload"))
     if passed:
-        given = {**_dict(passed.get("request_body")), "metadata": given["metadata"]}
+        body = _dict(passed.get("request_body"))
+        metadata = {**_dict(body.get("metadata")), **_dict(given.get("metadata"))}
+        given = {**body, **{name: given[name] for name in _AROUND if name in given}, "metadata": metadata}
     route = str(passed.get("url") or getattr(key, "request_route", None) or "")
     sent = {name: value for name, value in given.items() if name in _SENT}
-    call = _call(_reading(route, sent), getattr(given.get("litellm_logging_obj"), "start_time", None))
-    call.fail(error)
+    if passed or _function_at(route) or sent.keys() & _ASKED:
+        _call(_reading(route, sent), getattr(request, "start_time", None)).fail(error)
+
+
+_AROUND = ("litellm_metadata", "proxy_server_request")
+_ASKED = frozenset({"model", "messages", "input", "prompt"})
+"""What only a request for a model has; others, for keys or for the health of the Proxy, are none of our concern."""
 
 
 def _passed_through(kwargs: Mapping[str, Any], response: Any, started: Any) -> None:
@@ -100,11 +108,13 @@ def _passed_through(kwargs: Mapping[str, Any], response: Any, started: Any) -> N
 
 
 def _reading(route: str, given: dict[str, Any]) -> Reading:
-    path = route.partition("?")[0].rstrip("/")
-    name = next((name for end, name in _ROUTES.items() if path.endswith(end)), None)
-    if name is None:
-        name = "completion" if "messages" in given else "moderation"
+    name = _function_at(route) or ("completion" if "messages" in given else route.partition("?")[0].strip("/"))
     return litellm.read(name, (), Invocation(None, (), given))
+
+
+def _function_at(route: str) -> str | None:
+    path = route.partition("?")[0].rstrip("/")
+    return next((name for end, name in _ROUTES.items() if path.endswith(end)), None)
 
 
 def _call(reading: Reading, started: Any) -> Call:
@@ -116,7 +126,13 @@ def _call(reading: Reading, started: Any) -> Call:
 
 def _of_key(key: Any) -> dict[str, Any]:
     """What the Proxy says of a key where it has not yet put it beside the request."""
-    names = {"user_id": "user_id", "team_id": "team_id", "org_id": "org_id", "end_user_id": "end_user_id"}
+    names = {
+        "user_id": "user_id",
+        "team_id": "team_id",
+        "org_id": "org_id",
+        "end_user_id": "end_user_id",
+        "hash": "api_key",
+    }
     return {f"user_api_key_{name}": getattr(key, field, None) for name, field in names.items()}
 
 

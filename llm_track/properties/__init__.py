@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from llm_track._guard import attempt
+from llm_track.masking import mask_fields
 from llm_track.properties.costs import reported_cost
 from llm_track.records import Event, Failure, ModelCall, Record, Response, Span, Usage
 from llm_track.snapshot import jsonable
@@ -42,7 +43,7 @@ _LONGEST_ID = 200
 
 def event(record: Record) -> Event:
     """Translate a record into the event that PostHog is told."""
-    metadata = jsonable(record.identity.metadata)
+    metadata = mask_fields(jsonable(record.identity.metadata))
     properties: dict[str, Any] = {key: value for key, value in metadata.items() if not key.startswith("$ai_")}
     properties |= _place(record)
     if isinstance(record, ModelCall):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import Any, Literal
 
 from llm_track.formats import Format
@@ -108,6 +109,11 @@ class Provider:
     """From an exception of the SDK: what it says of ``http_status``, ``code``, ``request_id``, ``retries``, ``url``."""
     layers: bool = False
     """Whether the SDK asks models through other SDKs, whose calls are then part of its own."""
+    others: Callable[[ModuleType], Iterable[Target]] = lambda module: ()
+    """From the SDK's module: what else it has to hook, in this version of it."""
+    aside: tuple[str, ...] = ()
+    """Beginnings of the names of modules that call the program's own functions amid a call: callbacks, guardrails.
+    What those ask a model is the program's own question, no part of the call."""
     called_for: Callable[[], bool] = lambda: False
     """Tells whether the program names llm_track in the SDK's own settings, which then is as good as `autopatch`."""
     beside: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from typing import Any
 from llm_track._guard import attempt
 
 
-def of(function: str, asked: Any, hidden: Mapping[str, Any], result: Any) -> float | None:
+def of(function: str, asked: Any, hidden: Mapping[str, Any], result: Any, prices: Mapping[str, Any]) -> float | None:
     """Return what LiteLLM says a call cost; for a stream, of which it says so too late, what its price list says.
 
     Args:
@@ -17,27 +17,49 @@ def of(function: str, asked: Any, hidden: Mapping[str, Any], result: Any) -> flo
         asked: the model that was asked for.
         hidden: what LiteLLM hides in the answer.
         result: the answer, or the chunks of a stream.
+        prices: the prices that the call itself names.
 
     Returns:
-        US dollars; ``None`` if it does not know: it writes 0 then.
+        US dollars; ``None`` if it does not know.
     """
-    stated = hidden.get("response_cost")
-    if isinstance(stated, (int, float)) and not isinstance(stated, bool) and stated > 0:
-        return float(stated)
+    stated = None if isinstance(result, list) else hidden.get("response_cost")
+    if (
+        isinstance(stated, (int, float))
+        and not isinstance(stated, bool)
+        and (stated > 0 or not hidden.get("cache_hit"))
+    ):
+        return float(stated) if stated > 0 or _has_usage(result) else None  # it says 0 where nothing was counted
     priced = _assembled(result) if isinstance(result, list) else result
     completion_cost = getattr(sys.modules.get("litellm"), "completion_cost", None)
     if priced is None or completion_cost is None or not _has_usage(priced):
         return None
+    own = _own_prices(hidden, prices)
     cost = attempt(
         lambda: completion_cost(
             completion_response=priced,
             model=hidden.get("litellm_model_name") or asked,
             custom_llm_provider=hidden.get("custom_llm_provider"),
             call_type=function,
+            **({"custom_cost_per_token": own} if own else {}),
         ),
         otherwise=None,
     )
-    return float(cost) if isinstance(cost, (int, float)) and cost > 0 else None
+    known = isinstance(cost, (int, float)) and (cost > 0 or bool(own))  # it says 0 of what it does not know
+    return float(cost) if known else None
+
+
+PRICES = ("input_cost_per_token", "output_cost_per_token")
+"""The prices that a call or a deployment can name."""
+
+
+def _own_prices(hidden: Mapping[str, Any], prices: Mapping[str, Any]) -> dict[str, float] | None:
+    """Return the prices per token that the call names, or those of the deployment of a Router that served it."""
+    deployments = getattr(sys.modules.get("litellm"), "model_cost", {})
+    for place in (prices, deployments.get(hidden.get("model_id"))):
+        found = {name: place[name] for name in PRICES if place.get(name) is not None} if place else {}
+        if found:
+            return {name: float(found.get(name, 0.0)) for name in PRICES}
+    return None
 
 
 def _assembled(pieces: list[Any]) -> Any:

@@ -7,10 +7,11 @@ among them.  What is ours to tell is picked by name; none of that is copied.
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+from weakref import WeakSet
 
+from llm_track._guard import attempt
 from llm_track.snapshot import snapshot
 
 _HEADERS = {
@@ -32,12 +33,14 @@ _PLACEHOLDER = "default_user_id"
 """The user of the master key."""
 _ADDED = frozenset(
     {
-        "accepted_fallbacks", "actor_agent_id", "agent_execution_mode", "agent_id", "api_base", "attempted_fallbacks",
-        "attempted_retries", "billing_agent_id", "caching_groups", "caller_tags", "deployment", "deployment_model_name",
-        "endpoint", "file_checksum", "global_max_parallel_requests", "headers", "hidden_params", "inherited_tags",
-        "llm_api_timing_windows", "max_retries", "model_group", "model_group_alias", "model_group_size", "model_info",
-        "original_model_group", "previous_models", "queue_time_seconds", "raw_request", "requester_custom_headers",
-        "requester_ip_address", "requester_metadata", "standard_logging_object", "target_agent_id",
+        "accepted_fallbacks", "actor_agent_id", "agent_execution_mode", "agent_id", "api_base", "applied_guardrails",
+        "attempted_fallbacks", "attempted_retries", "billing_agent_id", "caching_groups", "caller_tags",
+        "deployment", "deployment_model_name", "endpoint", "file_checksum", "file_size_in_mb",
+        "global_max_parallel_requests", "headers", "hidden_params", "inherited_tags", "is_silent_experiment",
+        "kubernetes_pod_routing", "llm_api_timing_windows", "max_retries", "model_group", "model_group_alias",
+        "model_group_size", "model_info", "original_model_group", "previous_models", "queue_time_seconds",
+        "raw_request", "request_retry_count", "requester_custom_headers", "requester_ip_address",
+        "requester_metadata", "route", "spend_logs_metadata", "standard_logging_object", "target_agent_id",
         "used_client_oauth_token", "user_agent", "user_api_key_auth", "verified_human_user_id",
     }
 )  # fmt: skip
@@ -46,22 +49,28 @@ _ADDED_PREFIXES = ("_", "user_api_", "litellm_", "requester_")
 _PLAIN = (str, int, float, list, dict)
 
 
-_asked: OrderedDict[str, None] = OrderedDict()
-"""The ids that a Proxy gave to its latest calls."""
-_REMEMBERED = 10_000
+_asked: WeakSet[Any] = WeakSet()
+"""The objects in which LiteLLM keeps what it knows of a request, one for each, of those that were read."""
 
 
-def remember(call_id: Any) -> None:
-    """Note that a call with this id has been read."""
-    if isinstance(call_id, str):
-        _asked[call_id] = None
-        if len(_asked) > _REMEMBERED:
-            _asked.popitem(last=False)
+def remember(request: Any) -> None:
+    """Note that a request has been read, by the object that LiteLLM logs it with."""
+    if request is not None:
+        attempt(_asked.add, request, otherwise=None)
 
 
-def was_asked(call_id: Any) -> bool:
-    """Tell whether a call with this id, which LiteLLM's Proxy gives to each request, has been read."""
-    return call_id in _asked
+def was_asked(request: Any) -> bool:
+    """Tell whether a request has been read: its id is what the client says."""
+    return request is not None and attempt(_asked.__contains__, request, otherwise=False)
+
+
+def secrets(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what identifies the key of a client, which the Proxy quotes where it refuses a request."""
+    own = _own(given)
+    yield from (value for name in _OF_THE_KEY if isinstance(value := own.get(name), str))
+
+
+_OF_THE_KEY = ("user_api_key", "user_api_key_hash", "user_api_key_alias", "user_api_key_user_email")
 
 
 def is_added(name: Any) -> bool:
@@ -86,7 +95,7 @@ def beside(given: Mapping[str, Any]) -> dict[str, Any]:
         name: snapshot(value)
         for place in (own, _dict(own.get("requester_metadata")), _dict(given.get("metadata")))
         for name, value in place.items()
-        if not is_added(name) and not name.startswith("$") and isinstance(value, _PLAIN)
+        if not is_added(name) and not name.startswith(("$", "posthog_")) and isinstance(value, _PLAIN)
     }
     key = {name: own.get(place) for place, name in _KEY.items()}
     if getattr(sys.modules.get("litellm"), "redact_user_api_key_info", False):

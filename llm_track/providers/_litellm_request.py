@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from llm_track._guard import attempt, say_once
-from llm_track.masking import is_secret, mask_fields
+from llm_track.masking import is_secret
 from llm_track.providers import _litellm_proxy
 from llm_track.records import Identity, Labels
 from llm_track.snapshot import jsonable, snapshot
@@ -21,10 +21,16 @@ _NOT_REQUEST = frozenset(
         "litellm_metadata", "max_retries", "metadata", "mock_response", "model_list", "no-log", "num_retries",
         "organization", "original_function", "original_generic_function", "posthog_api_key", "posthog_api_url",
         "posthog_host", "proxy_server_request", "request_timeout", "router_model_id", "secret_fields",
-        "success_callback", "timeout", "user",
+        "additional_drop_params", "allowed_openai_params", "cert_str", "drop_params", "extra_query", "success_callback",
+        "timeout", "user",
     }
 )  # fmt: skip
 """Arguments that are no part of what a provider is asked, beside those that LiteLLM names itself."""
+_OF_PROVIDERS = (
+    "_", "aws_", "azure_", "vertex_", "oci_", "watsonx_", "s3_", "gcs_", "github_", "langfuse_", "langsmith_",
+    "litellm_",
+)  # fmt: skip
+"""Beginnings of the names of arguments that are internal or say how to reach a provider, many of them credentials."""
 _CALLBACKS = ("callbacks", "success_callback", "failure_callback", "_async_success_callback", "_async_failure_callback")
 _ASKED = frozenset({"stream", "stream_options"})
 _BESIDE = (
@@ -63,7 +69,7 @@ def body(given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: snapshot(value)
         for name, value in given.items()
-        if value is not None and name not in _NOT_REQUEST and not name.startswith("_") and name not in names
+        if value is not None and name not in _NOT_REQUEST and name not in names and not name.startswith(_OF_PROVIDERS)
     }
 
 
@@ -80,12 +86,27 @@ def beside(given: Mapping[str, Any]) -> dict[str, Any]:
     if _litellm_proxy.is_proxied(given):
         said.pop("litellm_metadata", None)
         said.pop("litellm_trace_id", None)  # the Proxy makes one up, or takes the id of the session for it
-        said.pop("litellm_session_id", None)
+        for name in ("litellm_session_id", "posthog_api_key", "posthog_api_url", "posthog_host"):
+            said.pop(name, None)  # whose project an event is for, a client has no say in
         silence = _dict(given.get("metadata")), _dict(given.get("litellm_metadata"))
         said |= _litellm_proxy.beside(given)
         said["no-log"] = said.get("no-log") or any(_true(place.get("no-log")) for place in silence)
     said["withheld"] = bool(getattr(sys.modules.get("litellm"), "turn_off_message_logging", False))
     return said
+
+
+def silence(given: Mapping[str, Any]) -> Labels:
+    """Return what must not leave of a call that LiteLLM makes of itself, with what a Router adds to the arguments."""
+    places = (given, _dict(given.get("metadata")), _dict(given.get("litellm_metadata")))
+    user = None
+    if not _litellm_proxy.is_proxied(given):
+        user = _text(places[1].get("user_id")) or _text(places[2].get("user_id")) or _text(given.get("user"))
+    return Labels(
+        identity=Identity(
+            user_id=user, no_log=any(_true(place.get(name)) for place in places for name in ("no-log", "no_log"))
+        ),
+        withheld=any(_true(place.get("turn_off_message_logging")) for place in places),
+    )
 
 
 def labels(said: Mapping[str, Any]) -> Labels:
@@ -100,7 +121,7 @@ def labels(said: Mapping[str, Any]) -> Labels:
             user_id=_text(metadata.get("user_id")) or _text(said.get("user")),
             session_id=_text(metadata.get("session_id")) or _text(said.get("litellm_session_id")),
             groups=_groups(metadata.get("groups")),
-            metadata=mask_fields({key: value for key, value in custom.items() if not is_secret(key)}),
+            metadata={key: value for key, value in custom.items() if not is_secret(key, value)},
             no_log=any(_true(place.get(name)) for place in (said, metadata) for name in ("no-log", "no_log")),
         ),
         trace_id=_text(metadata.get("trace_id")) or _text(said.get("litellm_trace_id")),
@@ -129,12 +150,21 @@ def _project(said: Mapping[str, Any], metadata: Mapping[str, Any]) -> tuple[str,
 
 def secrets(given: Mapping[str, Any]) -> Iterator[str]:
     """Yield the credentials among the arguments, for when an exception quotes them."""
+    litellm = sys.modules.get("litellm")
     places = [given, *(given.get(name) for name in ("extra_headers", "headers", "default_headers"))]
+    fallbacks = given.get("fallbacks")
+    places += fallbacks if isinstance(fallbacks, list) else []
+    places.append({name: getattr(litellm, name, None) for name in _KEYS_OF_ALL})
+    yield from _litellm_proxy.secrets(given)
     for place in places:
         for name, value in place.items() if isinstance(place, Mapping) else ():
-            if isinstance(value, str) and isinstance(name, str) and is_secret(name.lower().removeprefix("x-")):
-                yield value
-                yield value.rpartition(" ")[2]
+            if isinstance(value, str) and isinstance(name, str) and is_secret(name.lower().removeprefix("x-"), value):
+                yield value.strip()
+                yield value.strip().rpartition(" ")[2]
+
+
+_KEYS_OF_ALL = ("api_key", "openai_key", "azure_key", "anthropic_key", "cohere_key", "groq_key", "huggingface_key")
+"""Where LiteLLM keeps credentials for all calls."""
 
 
 def _dict(value: Any) -> Mapping[str, Any]:
@@ -142,15 +172,22 @@ def _dict(value: Any) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    """Ids come as text, numbers or UUIDs."""
-    if value in (None, "") or isinstance(value, (dict, list)):
+    """Ids come as text, numbers, UUIDs or objects of the program's own; each has to stay apart from the others."""
+    if value is None or isinstance(value, (dict, list)):
         return None
-    return value if isinstance(value, str) else attempt(str, jsonable(value), otherwise=None)
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    found = jsonable(value if isinstance(value, str) else attempt(str, value, otherwise=None))
+    return found or None
 
 
 def _true(value: Any) -> bool:
-    return value is True or (isinstance(value, str) and value.strip().lower() in ("true", "1", "yes"))
+    return value in (True, 1) if isinstance(value, (bool, int)) else str(value).strip().lower() in _TRUE
+
+
+_TRUE = ("true", "1", "yes", "on")
 
 
 def _groups(value: Any) -> dict[str, str]:
-    return {str(kind): str(key) for kind, key in value.items()} if isinstance(value, Mapping) else {}
+    found = {str(kind): _text(key) for kind, key in value.items()} if isinstance(value, Mapping) else {}
+    return {kind: key for kind, key in found.items() if key is not None}

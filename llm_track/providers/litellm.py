@@ -6,84 +6,44 @@ these functions is one call.  Its answers have the shapes of OpenAI's API, whoev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
+from types import ModuleType
 from typing import Any
 
-from llm_track.formats import (
-    Format,
-    audio,
-    chat_completions,
-    completions,
-    embeddings,
-    images,
-    messages,
-    rerank,
-    responses,
-)
 from llm_track.providers import (
     Invocation,
-    Kind,
     Provider,
     Reading,
     Target,
     _litellm_answer,
+    _litellm_functions,
     _litellm_proxy,
     _litellm_request,
+    _litellm_served,
 )
 from llm_track.providers._hosts import by_host
+from llm_track.providers._litellm_functions import ASYNC, MODEL_CALLS, RECALLING, ROUTED
 from llm_track.providers._stainless import failure as openai_failure
-
-_FUNCTIONS: dict[str, tuple[Kind, Format | None, tuple[str, ...]]] = {
-    "completion": ("generation", chat_completions, ("model", "messages")),
-    "completion_with_retries": ("generation", chat_completions, ("model", "messages")),
-    "text_completion": ("generation", completions, ("prompt", "model")),
-    "responses": ("generation", responses, ("input", "model")),
-    "responses_with_retries": ("generation", responses, ("input", "model")),
-    "anthropic_messages": ("generation", messages, ("max_tokens", "messages", "model")),
-    "embedding": ("embedding", embeddings, ("model", "input")),
-    "image_generation": ("generation", images, ("prompt", "model")),
-    "image_edit": ("generation", images, ("image", "prompt", "model")),
-    "image_variation": ("generation", images, ("image", "model")),
-    "transcription": ("generation", audio, ("model", "file")),
-    "speech": ("generation", audio, ("model", "input", "voice")),
-    "rerank": ("generation", rerank, ("model", "query", "documents")),
-    "moderation": ("endpoint", None, ("input", "model")),
-}
-"""Function -> what it is, what its arguments and answers mean, and the names of its first arguments."""
-_ROUTED = {
-    "completion": ("model", "messages"),
-    "text_completion": ("model", "prompt"),
-    "embedding": ("model", "input"),
-    "image_generation": ("prompt", "model"),
-    "transcription": ("file", "model"),
-    "speech": ("model", "input", "voice"),
-    "rerank": ("model",),
-}
-"""Methods of a Router, in the order in which they name their first arguments."""
-_ASYNC = {
-    **{f"a{name}": name for name in _FUNCTIONS if not name.startswith("anthropic")},
-    "anthropic_messages": "anthropic_messages",
-}
 
 
 def read(name: str, positional: tuple[str, ...], invocation: Invocation) -> Reading:
     """Read a call of one of LiteLLM's functions, or of a Router's method of the same name."""
-    kind, wire_format, _ = _FUNCTIONS[name]
-    _litellm_proxy.remember(invocation.kwargs.get("litellm_call_id"))
+    kind, wire_format, _ = MODEL_CALLS.get(name, ("endpoint", None, ()))
+    _litellm_proxy.remember(invocation.kwargs.get("litellm_logging_obj"))
     given = {**dict(zip(positional, invocation.args, strict=False)), **invocation.kwargs}
-    body = _litellm_request.body(given)
     return Reading(
         kind=kind,
         name=name,
         provider="litellm",
-        body=body,
+        body=_litellm_request.body(given),
         format=wire_format,
         base_url=given.get("api_base") or given.get("base_url"),
         stream=given.get("stream") is True,
+        recalled=name in RECALLING,
         labels=partial(_litellm_request.labels, _litellm_request.beside(given)),
         secrets=partial(_litellm_request.secrets, given),
-        served=partial(_litellm_answer.served, name, *_known(given)),
+        served=partial(_litellm_served.served, _litellm_served.Asked.of(name, given)),
     )
 
 
@@ -92,27 +52,26 @@ def biller_at(url: str) -> str | None:
     return by_host(url)
 
 
-def _known(given: Mapping[str, Any]) -> tuple[Any, Any, Any]:
-    return given.get("model"), given.get("custom_llm_provider"), given.get("litellm_logging_obj")
-
-
 def _read_inner(name: str, positional: tuple[str, ...], invocation: Invocation) -> Reading:
-    """Read a call that LiteLLM makes of itself: only which model it asks, and what that gave, is told."""
-    model = invocation.kwargs.get("model") or dict(zip(positional, invocation.args, strict=False)).get("model")
+    """Read a call that LiteLLM makes of itself: which model it asks, what that gave, and what must not leave."""
+    given = {**dict(zip(positional, invocation.args, strict=False)), **invocation.kwargs}
+    silence = _litellm_request.silence(given)
     return Reading(
-        kind=_FUNCTIONS[name][0],
+        kind=MODEL_CALLS.get(name, ("endpoint",))[0],
         name=name,
         provider="litellm",
-        body={"model": model},
-        stream=invocation.kwargs.get("stream") is True,
-        served=partial(_litellm_answer.served, name, model, *_known(invocation.kwargs)[1:]),
+        body={"model": given.get("model")},
+        stream=given.get("stream") is True,
+        labels=lambda: silence,
+        secrets=partial(_litellm_request.secrets, given),
+        served=partial(_litellm_served.served, _litellm_served.Asked.of(name, given)),
     )
 
 
 def _read_routed(invocation: Invocation) -> Reading | None:
     """Read a call of a Router, which says which of its methods was called by the function that it is to route."""
     for asked in ("original_generic_function", "original_function"):
-        if name := _function_named(getattr(invocation.kwargs.get(asked), "__name__", "")):
+        if name := _litellm_functions.named(getattr(invocation.kwargs.get(asked), "__name__", "")):
             return read(name, (), Invocation(invocation.instance, (), invocation.kwargs))
     return None
 
@@ -120,14 +79,8 @@ def _read_routed(invocation: Invocation) -> Reading | None:
 def _read_planned(invocation: Invocation) -> Reading | None:
     """Read a call of a Router whose core is not Python: it says by a plan which of its methods was called."""
     plan, request = invocation.args[:2]
-    name = _function_named(getattr(plan, "endpoint", ""))
+    name = _litellm_functions.named(getattr(plan, "endpoint", ""))
     return read(name, (), Invocation(invocation.instance, (), request)) if name else None
-
-
-def _function_named(name: str) -> str | None:
-    """Return the function that an internal name stands for: ``_acompletion`` -> ``completion``."""
-    name = name.lstrip("_")
-    return name if name in _FUNCTIONS else _ASYNC.get(name)
 
 
 def _target(module: str, path: str, name: str, positional: tuple[str, ...]) -> Target:
@@ -150,15 +103,21 @@ _ROUTERS = (
 
 
 def _targets() -> Iterator[Target]:
-    for path, name in [(name, name) for name in _FUNCTIONS] + list(_ASYNC.items()):
+    for path, name in [(name, name) for name in MODEL_CALLS] + list(ASYNC.items()):
         for place in ("", "main.", "responses.main."):
-            yield _target("litellm", f"{place}{path}", name, _FUNCTIONS[name][2])
+            yield _target("litellm", f"{place}{path}", name, MODEL_CALLS[name][2])
     for module, router in _ROUTERS:
-        for name, positional in _ROUTED.items():
+        for name, positional in ROUTED.items():
             yield _target(module, f"{router}.{name}", name, positional)
             yield _target(module, f"{router}.a{name}", name, positional)
         for path, read_call in _ROUTED_BY_NAME:
             yield Target(module, f"{router}.{path}", read_call, optional=True, in_place=True)
+
+
+def _others(litellm: ModuleType) -> Iterator[Target]:
+    for name in _litellm_functions.others(litellm):
+        code = getattr(vars(litellm)[name], "__wrapped__", vars(litellm)[name]).__code__
+        yield _target("litellm", name, name, code.co_varnames[: code.co_argcount])
 
 
 _ROUTED_BY_NAME = (
@@ -191,6 +150,8 @@ PROVIDER = Provider(
     to_json=_litellm_answer.to_json,
     failure=failure,
     layers=True,
+    others=_others,
+    aside=("litellm.litellm_core_utils.litellm_logging", "litellm.integrations.", "litellm.proxy.utils"),
     called_for=_litellm_request.called_for,
     about=_litellm_answer.about,
     chunks=_litellm_answer.chunks,

@@ -29,8 +29,15 @@ class PostHogSink:
     """Gives events to a ``posthog.Posthog``, on the worker's thread."""
 
     def __init__(
-        self, client: Any, *, is_own: bool = False, exceptions: bool = False, counts: Counter[str] | None = None
+        self,
+        client: Any,
+        *,
+        is_own: bool = False,
+        host: str | None = None,
+        exceptions: bool = False,
+        counts: Counter[str] | None = None,
     ) -> None:
+        self._host = host
         self.client = client
         self._is_own = is_own
         """Whether the client was made by llm_track, not by the program."""
@@ -61,8 +68,9 @@ class PostHogSink:
         client = self._of_projects.pop(project, None)
         if client is None:
             if len(self._of_projects) >= _MOST_PROJECTS:
-                self._of_projects.popitem(last=False)[1].shutdown()
-            client = _client(*project, self._counts)
+                _dismiss(self._of_projects.popitem(last=False)[1])
+            key, host = project
+            client = _client(key, host or self._host, self._counts)
         self._of_projects[project] = client
         return client
 
@@ -86,6 +94,16 @@ class PostHogSink:
         for client in self._clients()[0 if self._is_own else 1 :] if last else ():
             if (tries_again := getattr(client, "_atexit", None)) is not None:
                 atexit.unregister(tries_again)
+
+
+def _dismiss(client: Any) -> None:
+    """Have a client end without waiting for more than a moment for a project that does not answer."""
+    client.flush(timeout_seconds=_LAST_SECONDS)
+    for consumer in getattr(client, "consumers", None) or ():
+        consumer.pause()
+
+
+_LAST_SECONDS = 1.0
 
 
 def _exception(client: Any, event: Event, distinct_id: str, extra: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +154,7 @@ def build(settings: Settings, counts: Counter[str] | None = None) -> PostHogSink
     What the client gave up on is added to ``counts``; a client of the user's own tells its own ``on_error``.
     """
     if settings.client is not None:
-        return PostHogSink(settings.client, exceptions=settings.exceptions)
+        return PostHogSink(settings.client, host=settings.host, exceptions=settings.exceptions)
     if not settings.api_key:
         logger.warning(
             "POSTHOG_API_KEY is not set: LLM calls work as ever, but no event is sent. Set the variable to your "
@@ -145,7 +163,7 @@ def build(settings: Settings, counts: Counter[str] | None = None) -> PostHogSink
         return None
     counts = Counter() if counts is None else counts
     client = _client(settings.api_key, settings.host, counts)
-    return PostHogSink(client, is_own=True, exceptions=settings.exceptions, counts=counts)
+    return PostHogSink(client, is_own=True, host=settings.host, exceptions=settings.exceptions, counts=counts)
 
 
 def _client(api_key: str, host: str | None, counts: Counter[str]) -> Any:

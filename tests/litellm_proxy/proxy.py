@@ -74,7 +74,12 @@ class Proxy:
 
 @contextlib.contextmanager
 def running(
-    folder: Path, upstream: str, posthog: str, *, callback: str | None = CALLBACK, environment: Mapping[str, str] = {}
+    folder: Path,
+    upstream: str,
+    posthog: str,
+    *,
+    callbacks: str | list[str] | None = CALLBACK,
+    environment: Mapping[str, str] = {},
 ) -> Iterator[Proxy]:
     """Run a proxy while the ``with`` block runs.
 
@@ -82,12 +87,12 @@ def running(
         folder: where its configuration and its log are written; a callback module may lie there, too.
         upstream: the address of the provider.
         posthog: the address of PostHog.
-        callback: the dotted path of the callback instance; ``None`` runs the proxy without one.
+        callbacks: the dotted path of a callback instance, or a list of callbacks; ``None`` runs the proxy without one.
         environment: more variables of its environment.
     """
     shutil.copy(HERE / "house.py", folder)
     configuration = folder / "config.yaml"
-    configuration.write_text(json.dumps(_configuration(upstream, callback)))  # JSON is YAML
+    configuration.write_text(json.dumps(_configuration(upstream, callbacks)))  # JSON is YAML
     log, port = folder / "proxy.log", free_port()
     arguments = ["--config", str(configuration), "--host", "127.0.0.1", "--port", str(port), "--telemetry", "False"]
     with log.open("wb") as output:
@@ -133,7 +138,7 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _configuration(upstream: str, callback: str | None) -> dict[str, Any]:
+def _configuration(upstream: str, callbacks: str | list[str] | None) -> dict[str, Any]:
     def model(name: str, asks: str) -> dict[str, Any]:
         base = upstream if asks.startswith("anthropic/") else f"{upstream}/v1"
         return {"model_name": name, "litellm_params": {"model": asks, "api_base": base, "api_key": UPSTREAM_KEY}}
@@ -149,7 +154,7 @@ def _configuration(upstream: str, callback: str | None) -> dict[str, Any]:
         "model_list": [model(name, asks) for name, asks in MODELS.items()],
         "router_settings": {"num_retries": 0, "fallbacks": [{"shaky": ["plain"]}], "disable_cooldowns": True},
         "litellm_settings": {
-            **({} if callback is None else {"callbacks": callback}),
+            **({} if callbacks is None else {"callbacks": callbacks}),
             "cache": True,
             "cache_params": {"type": "local", "mode": "default_off"},
         },

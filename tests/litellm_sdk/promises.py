@@ -3,7 +3,7 @@
     python -m tests.litellm_sdk.promises posthog      how LiteLLM's own callback keeps them
     python -m tests.litellm_sdk.promises llm_track    how llm_track does
 
-What is checked is what arrives at a PostHog on loopback.  The Proxy, which the page promises too, has tests of its own.
+What is checked is what arrives at a PostHog on loopback.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.sinks.receiver import Receiver
@@ -37,7 +39,7 @@ class World:
         import litellm
 
         self.litellm: Any = litellm
-        self.own = integration == "llm_track"
+        self.integration, self.own = integration, integration == "llm_track"
         self.provider, self.receiver = provider, receiver
         os.environ |= {"POSTHOG_API_KEY": "phc_promise", "POSTHOG_API_URL": receiver.url}
         litellm.success_callback = [integration]
@@ -253,6 +255,26 @@ def _how_long(world: World) -> None:
     assert world.said("slow answer 400")["$ai_latency"] >= DELAY
 
 
+@promise(25, "`POSTHOG_API_KEY is not set`, in one line")
+def _no_key(world: World) -> None:
+    program = (
+        "import llm_track, litellm, time\n"
+        f"litellm.success_callback = [{world.integration!r}]\n"
+        "for _ in range(2):\n"
+        "    litellm.completion('gpt-4o-mini', [{'role': 'user', 'content': 'hi'}], mock_response='ho')\n"
+        "    time.sleep(1)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    del environment["POSTHOG_API_KEY"]
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], env=environment, capture_output=True, text=True
+    )
+    said = ran.stdout + ran.stderr
+    assert ran.returncode == 0, "the call fails"
+    assert said.count("POSTHOG_API_KEY is not set") == 1, f"{said.count('POSTHOG_API_KEY is not set')} lines"
+    assert "Traceback" not in said, f"{said.count('Traceback')} tracebacks"
+
+
 @promise(26, "another PostHog instance")
 def _instance(world: World) -> None:
     world.ask()
@@ -268,6 +290,24 @@ def _appear(world: World) -> None:
 
     found = world.events(lambda: asyncio.run(many()), 20)
     assert len(found) == 20, f"{len(found)} of 20"
+
+
+@promise(28, "the Proxy: who has the key is the user, nothing else of the key leaves, SIGTERM loses nothing")
+def _proxy(world: World) -> None:
+    from tests.litellm_proxy import proxy, test_proxy
+    from tests.litellm_proxy.upstream import Upstream
+
+    callbacks = proxy.CALLBACK if world.own else [world.integration]
+    with TemporaryDirectory() as folder, Upstream() as upstream:
+        running = proxy.running(Path(folder), upstream.url, world.receiver.url, callbacks=callbacks)
+        with running as started:
+            for _ in range(20):
+                test_proxy.chat(started, test_proxy.USER)
+            started.terminate()
+    found = world.receiver.events
+    assert len(found) == 20, f"SIGTERM loses {20 - len(found)} of 20"
+    assert {event["distinct_id"] for event in found} == {"key-user"}, "the key's user is not the event's"
+    assert "alias of the key" not in json.dumps(found), "what the Proxy knows of the key leaves"
 
 
 def main(integration: str, number: int | None = None) -> None:
