@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from time import perf_counter, time
-from typing import Any
+from typing import Any, Protocol
 
 from llm_track.context import Node
-from llm_track.records import Identity, Outcome, SpanKind
+from llm_track.records import Identity, Outcome, Record, SpanKind
 
 open_steps: dict[int, OpenStep] = {}
 """Steps that have not ended.  Leaving this table is what makes an ending the only one: `dict.pop` is atomic."""
@@ -73,3 +73,17 @@ def is_cancellation(error: BaseException) -> bool:
         "CancelledError",
         "Cancelled",
     )
+
+
+class Finished(Protocol):
+    """A span that has ended: it knows its context and how to describe itself."""
+
+    context: Context | None
+
+    def record(self) -> Record:
+        """Return what happened."""
+        ...
+
+    def forget(self) -> None:
+        """Let go of what the event was made of."""
+        ...

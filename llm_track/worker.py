@@ -14,14 +14,14 @@ import threading
 from collections import Counter
 from contextvars import Context
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from llm_track import processors, properties, reader, sampling
 from llm_track._guard import faults, guarded, logger, own_thread
 from llm_track.calls import Call
 from llm_track.config import Settings, settings
 from llm_track.records import Event, Record
-from llm_track.settling import open_steps
+from llm_track.settling import Finished, open_steps
 from llm_track.sinks import Sink
 
 LONGEST_QUEUE = 100_000
@@ -31,20 +31,6 @@ EXIT_SECONDS = 10.0
 """How long it is held up at most, while events are taken."""
 FORK_SECONDS = 5.0
 """How long a fork waits for the worker."""
-
-
-class Finished(Protocol):
-    """A span that has ended: it knows its context and how to describe itself."""
-
-    context: Context | None
-
-    def record(self) -> Record:
-        """Return what happened."""
-        ...
-
-    def forget(self) -> None:
-        """Let go of what the event was made of."""
-        ...
 
 
 class _Worker:

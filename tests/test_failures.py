@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llm_track import _guard
-from llm_track.failures import ending, failure_of, said_by
+from llm_track.failures import ending, failure_of, said_by, silence
 from llm_track.formats import chat_completions
 from llm_track.records import Response
 from llm_track.wire import Answer
@@ -26,6 +26,7 @@ def a_call(**given: Any) -> Any:
         "pulled": None,
         "reading": reading,
         "provider": provider,
+        "attempts": [],
     }
     return SimpleNamespace(**shared | given)
 
@@ -132,3 +133,30 @@ def test_an_exception_that_cannot_be_read_says_nothing():
     assert said_by(a_call(error=ValueError(), failure=failing)) == {}
     assert [str(error) for error in _guard.raised_in_background] == ["property not set"]
     _guard.raised_in_background.clear()
+
+
+def test_credentials_of_attempts_and_of_the_environment_are_masked(monkeypatch):
+    """A key that an attempt carried, or that stands in the environment, is masked where an error quotes it."""
+    monkeypatch.setenv("SNAIL_API_KEY", "of-the-environment-1")
+    attempt = a_call(secrets=lambda: ["of-the-attempt-1"])
+    text = "refused: of-the-environment-1 and of-the-attempt-1"
+    _, raised = ending(a_call(error=ValueError(text), attempts=[attempt]), None, {})
+    _, answered = ending(a_call(answer=BODY, attempts=[attempt]), Response(error=text), {})
+    assert raised.message == answered.message == "refused: [secret] and [secret]"
+    assert raised.exception is None
+
+
+def test_a_silenced_error_tells_no_more_than_its_class():
+    """The error of a call whose content must not leave says nothing in the steps around it, nor in what it causes."""
+    error = CustomError("what was asked")
+    silence(error)
+    caused = ValueError("because of it")
+    caused.__cause__ = error
+    for each in (error, caused):
+        failure = failure_of(each)
+        assert (failure.message, failure.stack_trace, failure.exception) == (type(each).__name__, None, None)
+    assert failure_of(CustomError("another")).message == "another"
+
+
+class CustomError(Exception):
+    """An exception of an SDK."""

@@ -74,32 +74,39 @@ class ProxyCallback(CustomLogger):  # type: ignore[misc]  # typed only where Lit
 
 
 def _refused(given: dict[str, Any], error: BaseException, key: Any) -> None:
-    request = given.get("litellm_logging_obj")
-    if was_asked(request):
+    if was_asked(given):
         return
-    if not is_proxied(given):
-        given["metadata"] = {**_dict(given.get("metadata")), **_of_key(key)}
     passed = _dict(given.get("passthrough_logging_payload"))
     if passed:
-        body = _dict(passed.get("request_body"))
-        metadata = {**_dict(body.get("metadata")), **_dict(given.get("metadata"))}
-        given = {**body, **{name: given[name] for name in _AROUND if name in given}, "metadata": metadata}
+        given = _handed_on(passed, {**given, **_dict(given.get("litellm_params"))})
+    if not is_proxied(given):
+        given["metadata"] = {**_dict(given.get("metadata")), **_of_key(key)}
     route = str(passed.get("url") or getattr(key, "request_route", None) or "")
     sent = {name: value for name, value in given.items() if name in _SENT}
     if passed or _function_at(route) or sent.keys() & _ASKED:
-        _call(_reading(route, sent), getattr(request, "start_time", None)).fail(error)
+        started = getattr(given.get("litellm_logging_obj"), "start_time", None)
+        _call(_reading(route, sent), started).fail(error)
 
 
-_AROUND = ("litellm_metadata", "proxy_server_request")
 _ASKED = frozenset({"model", "messages", "input", "prompt"})
 """What only a request for a model has; others, for keys or for the health of the Proxy, are none of our concern."""
 
 
+def _handed_on(passed: Mapping[str, Any], around: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a client sent in a request that was passed on as it came, with what the Proxy keeps of it."""
+    body = _dict(passed.get("request_body"))
+    metadata = {**_dict(body.get("metadata")), **_dict(around.get("metadata"))}
+    kept = {name: around[name] for name in _AROUND if around.get(name) is not None}
+    return {**body, **kept, "metadata": metadata}
+
+
+_AROUND = ("litellm_logging_obj", "litellm_metadata", "no-log", "proxy_server_request", "turn_off_message_logging")
+
+
 def _passed_through(kwargs: Mapping[str, Any], response: Any, started: Any) -> None:
-    passed, litellm_params = _dict(kwargs.get("passthrough_logging_payload")), _dict(kwargs.get("litellm_params"))
-    around = {name: litellm_params.get(name) for name in ("metadata", "proxy_server_request")}
+    passed = _dict(kwargs.get("passthrough_logging_payload"))
     url = str(passed.get("url") or "")
-    reading = _reading(url, {**_dict(passed.get("request_body")), **around})
+    reading = _reading(url, _handed_on(passed, _dict(kwargs.get("litellm_params"))))
     reading.base_url = url.partition("?")[0]
     reading.provider = litellm.biller_at(url) or "litellm"
     reading.served = None

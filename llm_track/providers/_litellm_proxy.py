@@ -7,11 +7,10 @@ among them.  What is ours to tell is picked by name; none of that is copied.
 from __future__ import annotations
 
 import sys
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any
-from weakref import WeakSet
 
-from llm_track._guard import attempt
 from llm_track.snapshot import snapshot
 
 _HEADERS = {
@@ -49,19 +48,26 @@ _ADDED_PREFIXES = ("_", "user_api_", "litellm_", "requester_")
 _PLAIN = (str, int, float, list, dict)
 
 
-_asked: WeakSet[Any] = WeakSet()
-"""The objects in which LiteLLM keeps what it knows of a request, one for each, of those that were read."""
+_asked: OrderedDict[tuple[Any, Any], None] = OrderedDict()
+"""The latest requests to a Proxy that were read: their id, which a client can choose, and when they arrived."""
+_REMEMBERED = 10_000
 
 
-def remember(request: Any) -> None:
-    """Note that a request has been read, by the object that LiteLLM logs it with."""
-    if request is not None:
-        attempt(_asked.add, request, otherwise=None)
+def remember(given: Mapping[str, Any]) -> None:
+    """Note that a request to a Proxy has been read."""
+    if isinstance(given.get("proxy_server_request"), dict):
+        _asked[_request(given)] = None
+        if len(_asked) > _REMEMBERED:
+            _asked.popitem(last=False)
 
 
-def was_asked(request: Any) -> bool:
-    """Tell whether a request has been read: its id is what the client says."""
-    return request is not None and attempt(_asked.__contains__, request, otherwise=False)
+def was_asked(given: Mapping[str, Any]) -> bool:
+    """Tell whether a request to a Proxy has been read."""
+    return _request(given) in _asked
+
+
+def _request(given: Mapping[str, Any]) -> tuple[Any, Any]:
+    return given.get("litellm_call_id"), _dict(given.get("proxy_server_request")).get("arrival_time")
 
 
 def secrets(given: Mapping[str, Any]) -> Iterator[str]:

@@ -30,7 +30,7 @@ from llm_track.providers._stainless import failure as openai_failure
 def read(name: str, positional: tuple[str, ...], invocation: Invocation) -> Reading:
     """Read a call of one of LiteLLM's functions, or of a Router's method of the same name."""
     kind, wire_format, _ = MODEL_CALLS.get(name, ("endpoint", None, ()))
-    _litellm_proxy.remember(invocation.kwargs.get("litellm_logging_obj"))
+    _litellm_proxy.remember(invocation.kwargs)
     given = {**dict(zip(positional, invocation.args, strict=False)), **invocation.kwargs}
     return Reading(
         kind=kind,

@@ -13,7 +13,7 @@ import pytest
 
 from tests.sinks.receiver import Receiver
 
-from .proxy import Proxy, running
+from .proxy import OFTEN, Proxy, running
 from .upstream import Upstream
 
 HERE = Path(__file__).parent
@@ -54,8 +54,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture(scope="session")
 def proxy(upstream: Upstream, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """The proxy, with llm_track named in its configuration; events are delivered as soon as they are there."""
-    folder, often = tmp_path_factory.mktemp("proxy"), {"HOUSE_FLUSHES": "yes"}
-    with running(folder, upstream.url, receiver.url, environment=often) as started:
+    with running(tmp_path_factory.mktemp("proxy"), upstream.url, receiver.url, environment=OFTEN) as started:
         yield started
 
 

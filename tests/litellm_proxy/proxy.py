@@ -33,7 +33,9 @@ MODELS = {
 """What is asked of the proxy, and what the proxy asks of the provider; ``shaky`` falls back to ``plain``."""
 THROUGH = "/through"
 """A path whose requests the proxy hands on as they are."""
-START_SECONDS = 120
+OFTEN = {"HOUSE_FLUSHES": "yes"}
+"""An environment in which the proxy delivers events as soon as they are there."""
+START_SECONDS = 240
 STOP_SECONDS = 30
 _HIDDEN = (
     "POSTHOG_", "LLM_TRACK_", "PYTEST_", "OPENAI_", "ANTHROPIC_", "LITELLM_", "DATABASE_", "REDIS_", "HTTP_",
@@ -59,6 +61,22 @@ class Proxy:
         self.process.terminate()
         self.process.wait(timeout=STOP_SECONDS)
         return time.perf_counter() - started
+
+    def post(self, path: str, asked: object, **headers: str) -> bytes:
+        """Send JSON to a path as it is, and return the body of the answer."""
+        body = json.dumps(asked).encode()
+        return self._read(
+            urllib.request.Request(self.url + path, body, {"content-type": "application/json", **headers})
+        )
+
+    def get(self, path: str, **headers: str) -> bytes:
+        """Return the body of what is at a path."""
+        return self._read(urllib.request.Request(self.url + path, headers=headers))
+
+    def _read(self, request: urllib.request.Request) -> bytes:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            body: bytes = answer.read()
+        return body
 
     def wait(self) -> None:
         """Return when requests are answered."""

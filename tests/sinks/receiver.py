@@ -27,6 +27,7 @@ class Receiver(ThreadingHTTPServer):
         self.requests: list[dict[str, Any]] = []
         self.statuses: list[int] = []
         self.seconds = 0.0
+        self.answered = 0
 
     def __enter__(self) -> Receiver:
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -59,4 +60,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
+        self.server.answered += 1
         self.wfile.write(answer)
