@@ -8,6 +8,8 @@ The words of a request say what happens to it, in its last user message, its inp
     ``slow``            nothing comes for `DELAY` seconds
     ``linger``          a stream that waits that long after its first piece
     ``uncounted``       no usage, even if it was asked for
+    ``dated``           the answer names its model with the date of its release
+    ``later``           a background run, which a GET of its id finds done
 
 A model named ``fails-<status>`` fails that way whatever is said, and `Provider.failures` holds the statuses of the
 requests to come.
@@ -116,12 +118,20 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(DELAY)
         if status:
             self._answer(_error(status, words), status)
+        elif "later" in words:
+            self._answer({**_response(body.get("model"), "queued", False), "output": [], "background": True})
         elif body.get("stream"):
+            if "dated" in words:
+                body["model"] = f"{body['model']}-2024-07-18"
             self._stream(_pieces(self.path, body, "uncounted" not in words), words)
         elif self.path.endswith("/audio/speech"):
             self._send(AUDIO, 200, "audio/mpeg")
         else:
             self._answer(_whole(self.path, body, "uncounted" not in words))
+
+    def do_GET(self) -> None:
+        self.server.requests.append(Request(self.path, self.headers, {}))
+        self._answer({**_response("gpt-4o-mini", "completed", True), "background": True})
 
     def _content(self) -> bytes:
         if "chunked" not in self.headers.get("transfer-encoding", "").lower():
@@ -239,6 +249,9 @@ def _whole(path: str, body: dict[str, Any], counted: bool) -> dict[str, Any]:
     if path.endswith("/moderations"):
         result = {"flagged": False, "categories": {}, "category_scores": {}, "category_applied_input_types": {}}
         return {"id": "modr-1", "model": model, "results": [result]}
+    if path.endswith("/files"):
+        file = {"id": "file-1", "object": "file", "bytes": 2, "created_at": 1, "filename": "a.jsonl"}
+        return {**file, "purpose": "batch", "status": "processed"}
     if path.endswith("/rerank"):
         results = [{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.1}]
         return {"id": "rank-1", "results": results, "meta": {"billed_units": {"search_units": 1}}}
