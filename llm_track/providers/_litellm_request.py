@@ -154,7 +154,7 @@ def secrets(given: Mapping[str, Any]) -> Iterator[str]:
     places = [given, *(given.get(name) for name in ("extra_headers", "headers", "default_headers"))]
     fallbacks = given.get("fallbacks")
     places += fallbacks if isinstance(fallbacks, list) else []
-    places.append({name: getattr(litellm, name, None) for name in _KEYS_OF_ALL})
+    yield from (key for name in _KEYS_OF_ALL if isinstance(key := getattr(litellm, name, None), str))
     yield from _litellm_proxy.secrets(given)
     for place in places:
         for name, value in place.items() if isinstance(place, Mapping) else ():

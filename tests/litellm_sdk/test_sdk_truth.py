@@ -18,7 +18,7 @@ from .server import ANSWER, INPUT, OUTPUT, Provider
 BOTH = pytest.mark.parametrize("mode", ["sync", "async"])
 STREAMS = pytest.mark.parametrize("streamed", [False, True])
 PRICES = {"input_cost_per_token": 1e-3, "cache_read_input_token_cost": 1e-3, "output_cost_per_token": 2e-3}
-FREE = {name: 0 for name in PRICES}
+FREE = dict.fromkeys(PRICES, 0)
 ASKED = {"stream": True, "stream_options": {"include_usage": True}}
 
 
