@@ -17,7 +17,17 @@ SDK, PROXY = "tests/litellm_sdk", "tests/litellm_proxy"
 PYTEST = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2")
 COVERAGE = ("--cov=llm_track.formats", "--cov=llm_track.providers", "--cov-branch", "--cov-report=")
 ENVIRONMENT = {"LLM_TRACK_TEST_LITELLM": "required", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-ALONE = ("fastapi", "orjson", "soundfile", "backoff", "cryptography", "pyjwt", "apscheduler", "python-multipart")
+ALONE = (
+    "fastapi",
+    "orjson",
+    "soundfile",
+    "backoff",
+    "cryptography",
+    "pyjwt",
+    "apscheduler",
+    "python-multipart",
+    "redis",
+)
 """What LiteLLM imports for a cache although only its Proxy asks for it."""
 
 

@@ -29,8 +29,6 @@ ANSWER_SECONDS = 2.5
 """How long the end of the program is held up while nothing of what is left is taken."""
 EXIT_SECONDS = 10.0
 """How long it is held up at most, while events are taken."""
-FORK_SECONDS = 5.0
-"""How long a fork waits for the worker."""
 
 
 class _Worker:
@@ -43,6 +41,7 @@ class _Worker:
         self.override: Sink | None = None
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._prepared = threading.Event()
         self._markers = 0
         """How many of the entries of the queue are no events but mark how far it was worked off."""
         self._handling = False
@@ -88,6 +87,7 @@ class _Worker:
         own_thread()
         with _busy, guarded("prepare the delivery of events", background=True):
             self._sink()  # builds the client now, while the program still runs: it starts threads of its own
+        self._prepared.set()
         while True:
             self._handle(self.queue.get())
 
@@ -171,6 +171,8 @@ class _Worker:
     def deliver_last(self) -> int:
         """Deliver for as long as events are taken, and not for ever; return how many are left."""
         until, before = monotonic() + EXIT_SECONDS, self.waiting()
+        if self._thread is not None and self._thread.is_alive():
+            self._prepared.wait(EXIT_SECONDS)  # a busy machine may still be importing the client
         while True:
             self.flush(min(ANSWER_SECONDS, max(until - monotonic(), 0.0)), last=True)
             left = self.waiting()
@@ -264,14 +266,12 @@ def shutdown() -> None:
     with guarded("deliver the last events"):
         for step in list(open_steps.values()):
             step.stop()
-        began = monotonic()
         if left := _worker.deliver_last():
             logger.warning(
-                "llm_track could not deliver %d events in the last %.1f seconds: PostHog, its client or a processor is "
+                "llm_track could not deliver %d events before the program ended: PostHog, its client or a processor is "
                 "slow or cannot be reached. llm_track.flush() with a longer timeout, called before the program ends, "
                 "waits longer.",
                 left,
-                monotonic() - began,
             )
 
 
@@ -287,7 +287,7 @@ def _after_fork() -> None:
 
 def _before_fork() -> None:
     global _held_for_fork
-    _held_for_fork = _busy.acquire(timeout=FORK_SECONDS)
+    _held_for_fork = _busy.acquire(timeout=2 * ANSWER_SECONDS)
 
 
 def _after_fork_in_parent() -> None:
