@@ -110,7 +110,7 @@ def instrument(client: T) -> T:
                 return client
     raise ConfigurationError(
         f"llm_track knows no client of type {type(client).__module__}.{type(client).__qualname__}; it is not tracked. "
-        "Pass a client of openai or anthropic, or decorate the function that calls it with @track_llm."
+        "Pass a client of openai or anthropic or a Router, or decorate the function that calls it with @track_llm."
     )
 
 
@@ -174,7 +174,7 @@ def _wrap_targets(provider: Provider, place: str, module: Any) -> None:
 
 
 def _wanted_of(provider: Provider) -> Callable[[Any], bool]:
-    return lambda client: provider.name in _wanted or id(client) in _chosen or provider.called_for()
+    return lambda client: provider.name in _wanted or id(provider.held(client)) in _chosen or provider.called_for()
 
 
 def _is_of(client: Any, name: str) -> bool:

@@ -129,6 +129,12 @@ _ROUTED_BY_NAME = (
 """Methods of a Router that all its calls pass, those of endpoints that have no method of their own included."""
 
 
+def _held(router: Any) -> Any:
+    """The Router that the program holds: from 1.109 on it hands every call to a core."""
+    owner = getattr(router, "__dict__", {}).get("_core_owner")
+    return router if owner is None else owner()
+
+
 def _no_response(witnessed: Any) -> Any:
     raise NotImplementedError("LiteLLM shows nobody its HTTP responses")
 
@@ -153,6 +159,7 @@ PROVIDER = Provider(
     others=_others,
     aside=("litellm.litellm_core_utils.litellm_logging", "litellm.integrations.", "litellm.proxy.utils"),
     called_for=_litellm_request.called_for,
+    held=_held,
     about=_litellm_answer.about,
     chunks=_litellm_answer.chunks,
 )

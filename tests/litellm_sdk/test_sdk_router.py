@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from llm_track.testing import Events
+import llm_track
+from llm_track.testing import Events, capture_events
 
 from .litellm_calls import FORMS, STREAMED, WORDS, counted, failing, input_of, only, output_of, run
 from .server import ANSWER, Provider
@@ -193,3 +194,18 @@ def test_fallbacks_of_a_function_in_vain(mode: str, litellm: Any, provider: Prov
     assert event.properties["llm_outcome"] == "failed"
     assert event.properties["$ai_error_type"] == type(error).__name__
     assert WORDS in input_of(event)
+
+
+@BOTH
+def test_one_router_alone(mode: str, litellm: Any, provider: Provider) -> None:
+    """``instrument(router)`` tracks the calls of that router, and no others."""
+    chosen, other = router(litellm, provider), router(litellm, provider)
+    with capture_events() as events:
+        try:
+            assert llm_track.instrument(chosen) is chosen
+            for each in (other, chosen, litellm):
+                asked = routed("completion") if each is not litellm else FORMS["completion"].given(provider, WORDS)
+                run(each, FORMS["completion"].named(mode), asked)
+            assert counted(only(events)) == FORMS["completion"].tokens
+        finally:
+            llm_track.unpatch()
