@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 import wrapt
 
-from llm_track import iterators, providers, threads
+from llm_track import context, iterators, providers, threads
 from llm_track._guard import guarded, logger
 from llm_track.errors import ConfigurationError
 from llm_track.hooks import Hook
@@ -28,6 +28,8 @@ _waiting: set[str] = set()
 """The providers whose import triggers the hooks; wrapt cannot forget a trigger, so each is set once."""
 _chosen: WeakValueDictionary[int, Any] = WeakValueDictionary()
 """By their `id`, the clients that are tracked although their provider is not, and the copies they make."""
+_beneath: set[str] = set()
+"""The providers that are hooked for the calls that a layer over them makes, and for no others."""
 _undo: dict[str, list[Callable[[], None]]] = {}
 """How to take the hooks of a provider off again."""
 
@@ -54,11 +56,7 @@ def autopatch(*names: str) -> dict[str, str]:
         _wanted.add(name)
         if name in sys.modules:
             _wait_for(name)
-        if name not in _waiting:
-            _waiting.add(name)
-            wrapt.register_post_import_hook(_hook(name), name)
-        elif name in sys.modules:
-            _hook_now(name, sys.modules[name])
+        _hook_when_imported(name)
     threads.follow()
     return {name: "hooked" if name in _undo else "hooked when imported" for name in names or tuple(providers.KNOWN)}
 
@@ -66,17 +64,14 @@ def autopatch(*names: str) -> dict[str, str]:
 def stand_by() -> None:
     """Hook the SDKs that can name llm_track in their own settings; until one does, every call passes untouched."""
     for name in providers.CALLED_FOR:
-        if name not in _waiting:
-            _waiting.add(name)
-            wrapt.register_post_import_hook(_hook(name), name)
-        elif name in sys.modules:
-            _hook_now(name, sys.modules[name])
+        _hook_when_imported(name)
 
 
 def unpatch(*names: str) -> None:
     """Take the hooks off again; every method is the very object that it was before."""
     for name in names or tuple(providers.KNOWN):
         _wanted.discard(name)
+        _beneath.discard(name)
         for client in [client for client in _chosen.values() if _is_of(client, name)]:
             del _chosen[id(client)]
         for undo in reversed(_undo.pop(name, [])):
@@ -121,9 +116,17 @@ def _wait_for(name: str) -> None:
             importlib.import_module(name)
 
 
+def _hook_when_imported(name: str) -> None:
+    if name not in _waiting:
+        _waiting.add(name)
+        wrapt.register_post_import_hook(_hook(name), name)
+    elif name in sys.modules:
+        _hook_now(name, sys.modules[name])
+
+
 def _hook(name: str) -> Callable[[Any], None]:
     def hook(module: Any) -> None:
-        if (name in _wanted or name in providers.CALLED_FOR) and not _is_superseded():
+        if (name in _wanted or name in _beneath or name in providers.CALLED_FOR) and not _is_superseded():
             _hook_now(name, module)
 
     return hook
@@ -174,7 +177,25 @@ def _wrap_targets(provider: Provider, place: str, module: Any) -> None:
 
 
 def _wanted_of(provider: Provider) -> Callable[[Any], bool]:
-    return lambda client: provider.name in _wanted or id(provider.held(client)) in _chosen or provider.called_for()
+    name = provider.name
+
+    def wanted(client: Any) -> bool:
+        if name in _wanted:
+            return True
+        if id(provider.held(client)) in _chosen or provider.called_for():
+            _hook_beneath(provider)
+            return True
+        return (name in _beneath or provider.layers) and context.owner() is not None
+
+    return wanted
+
+
+def _hook_beneath(provider: Provider) -> None:
+    """Hook the SDKs that a layer asks through, as `autopatch` would have."""
+    for name in provider.beneath:
+        if name not in _beneath:
+            _beneath.add(name)
+            _hook_when_imported(name)
 
 
 def _is_of(client: Any, name: str) -> bool:

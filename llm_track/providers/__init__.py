@@ -119,6 +119,8 @@ class Provider:
     beside: tuple[str, ...] = ()
     """Modules that the SDK looks up in `sys.modules` without importing them, and that posthog imports.  They are
     imported with the SDK, by its thread: the worker's import of posthog would show them to the SDK half-initialised."""
+    beneath: tuple[str, ...] = ()
+    """The providers whose SDKs a layer asks through: their calls tell more of its own than it does."""
     held: Callable[[Any], Any] = lambda client: client
     """From the object whose method is hooked: the one that the program holds, if that is another."""
     copies: tuple[str, ...] = ()

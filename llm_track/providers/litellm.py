@@ -159,6 +159,7 @@ PROVIDER = Provider(
     others=_others,
     aside=("litellm.litellm_core_utils.litellm_logging", "litellm.integrations.", "litellm.proxy.utils"),
     called_for=_litellm_request.called_for,
+    beneath=("openai", "anthropic"),
     held=_held,
     about=_litellm_answer.about,
     chunks=_litellm_answer.chunks,

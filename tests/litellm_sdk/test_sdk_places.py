@@ -7,9 +7,11 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import openai
 import pytest
 
 import llm_track
+from llm_track import patching
 from llm_track.testing import Events, capture_events
 
 from .litellm_calls import FORMS, NO_TOKENS, WORDS, calls, chat, counted, only, run
@@ -205,3 +207,23 @@ def test_a_stream_out_of_the_cache(mode: str, litellm: Any, provider: Provider, 
     assert cached.properties["$ai_total_cost_usd"] == 0
     assert counted(cached) == NO_TOKENS
     assert cached.properties["$ai_output_choices"] == asked.properties["$ai_output_choices"]
+
+
+@BOTH
+def test_the_name_in_a_list_is_as_good_as_autopatch(mode: str, litellm: Any, provider: Provider) -> None:
+    """With nothing but the name in a list of callbacks, the SDK beneath tells what LiteLLM does not; a call of its own
+    is not tracked."""
+    litellm.success_callback = ["llm_track"]
+    patching.stand_by()
+    dated = FORMS["completion"].given(provider, f"{WORDS} dated", stream=True, stream_options={"include_usage": True})
+    with capture_events() as events:
+        try:
+            run(litellm, FORMS["completion"].named(mode), dated)
+            client = openai.OpenAI(base_url=provider.v1, api_key="k")
+            client.chat.completions.create(model="gpt-4o-mini", messages=chat(WORDS))
+            told = only(events).properties
+        finally:
+            llm_track.unpatch()
+    assert told["$ai_model"] == "gpt-4o-mini-2024-07-18"
+    assert counted(events[0]) == FORMS["completion"].tokens
+    assert told["$ai_request_url"].startswith(provider.v1)

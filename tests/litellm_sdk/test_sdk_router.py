@@ -198,7 +198,7 @@ def test_fallbacks_of_a_function_in_vain(mode: str, litellm: Any, provider: Prov
 
 @BOTH
 def test_one_router_alone(mode: str, litellm: Any, provider: Provider) -> None:
-    """``instrument(router)`` tracks the calls of that router, and no others."""
+    """``instrument(router)`` tracks the calls of that router, with what the SDK beneath tells, and no others."""
     chosen, other = router(litellm, provider), router(litellm, provider)
     with capture_events() as events:
         try:
@@ -207,5 +207,6 @@ def test_one_router_alone(mode: str, litellm: Any, provider: Provider) -> None:
                 asked = routed("completion") if each is not litellm else FORMS["completion"].given(provider, WORDS)
                 run(each, FORMS["completion"].named(mode), asked)
             assert counted(only(events)) == FORMS["completion"].tokens
+            assert events[0].properties["llm_request_id"] == "req_snail"
         finally:
             llm_track.unpatch()
