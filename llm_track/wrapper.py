@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from inspect import isawaitable
 from time import perf_counter
 from typing import Any
@@ -116,10 +116,15 @@ def _is_aside(owner: Call) -> bool:
     modules = owner.provider.aside
     frame = sys._getframe(2) if modules else None
     while frame is not None and frame.f_code not in _CALLING:
-        if str(frame.f_globals.get("__name__", "")).startswith(modules):
+        if _is_one_of(modules, frame.f_globals.get("__name__")):
             return True
         frame = frame.f_back
     return False
+
+
+@lru_cache(maxsize=4096)
+def _is_one_of(modules: tuple[str, ...], name: Any) -> bool:
+    return isinstance(name, str) and name.startswith(modules)
 
 
 def _attempt(provider: Provider, reading: Reading) -> Call:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from llm_track._guard import attempt, say_once
@@ -65,19 +65,15 @@ def _warn_of_two() -> None:
 
 def body(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of the arguments that are a request, as a provider understands them."""
-    names = _own_names()
-    return {
-        name: snapshot(value)
-        for name, value in given.items()
-        if value is not None and name not in _NOT_REQUEST and name not in names and not name.startswith(_OF_PROVIDERS)
-    }
+    return {name: snapshot(value) for name, value in given.items() if value is not None and _is_request(name)}
 
 
-@cache
-def _own_names() -> frozenset[str]:
-    """The arguments that LiteLLM takes for itself, as the installed version lists them."""
+@lru_cache(maxsize=4096)
+def _is_request(name: str) -> bool:
+    """Tell whether an argument is part of what a provider is asked; LiteLLM lists those that it takes for itself."""
     types = sys.modules.get("litellm.types.utils")
-    return frozenset(getattr(types, "all_litellm_params", ())) - _ASKED
+    own = name in getattr(types, "all_litellm_params", ()) and name not in _ASKED
+    return not own and name not in _NOT_REQUEST and not name.startswith(_OF_PROVIDERS)
 
 
 def beside(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,8 +91,13 @@ def beside(given: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
+_NOTHING_SAID = Labels()
+
+
 def silence(given: Mapping[str, Any]) -> Labels:
-    """Return what must not leave of a call that LiteLLM makes of itself, with what a Router adds to the arguments."""
+    """Return what must not leave of a call that LiteLLM makes of itself, where a Router has added to its arguments."""
+    if given.get("model_info") is None:
+        return _NOTHING_SAID
     places = (given, _dict(given.get("metadata")), _dict(given.get("litellm_metadata")))
     user = None
     if not _litellm_proxy.is_proxied(given):
