@@ -232,3 +232,13 @@ def test_nobody_sees_its_responses() -> None:
     with pytest.raises(NotImplementedError):
         litellm.PROVIDER.answer({})
     assert litellm.biller_at("https://api.openai.com/v1") == "openai"
+
+
+def test_what_a_router_adds_must_not_be_told_either(library: SimpleNamespace) -> None:
+    """Silence that a Router adds to a call that it serves is heard, and its user where no Proxy knows who asks."""
+    added = {"model_info": {"id": "1"}, "user": "of the router", "no-log": True, "turn_off_message_logging": True}
+    labels = _litellm_request.silence(added)
+    assert (labels.identity.user_id, labels.identity.no_log, labels.withheld) == ("of the router", True, True)
+    proxied = _litellm_request.silence({**added, "metadata": dict(KEY)})
+    assert (proxied.identity.user_id, proxied.identity.no_log) == (None, True)
+    assert _litellm_request.silence({"no-log": True, "user": "u"}).identity.user_id is None
