@@ -68,11 +68,20 @@ class PostHogSink:
         client = self._of_projects.pop(project, None)
         if client is None:
             if len(self._of_projects) >= _MOST_PROJECTS:
-                _dismiss(self._of_projects.popitem(last=False)[1])
+                self._dismiss(self._of_projects.popitem(last=False)[1])
             key, host = project
             client = _client(key, host or self._host, self._counts)
         self._of_projects[project] = client
         return client
+
+    def _dismiss(self, client: Any) -> None:
+        """Have a client end; what its project has not taken by then is lost, and counted."""
+        client.flush(timeout_seconds=_LAST_SECONDS)
+        for consumer in getattr(client, "consumers", None) or ():
+            consumer.pause()
+        if lost := client.queue.qsize():
+            self._counts["lost_by_client"] += lost
+            logger.warning("llm_track lost %d events for a PostHog project of a call: it does not answer.", lost)
 
     def _clients(self) -> list[Any]:
         return [client for client in (self.client, *self._of_projects.values()) if client is not None]
@@ -96,14 +105,8 @@ class PostHogSink:
                 atexit.unregister(tries_again)
 
 
-def _dismiss(client: Any) -> None:
-    """Have a client end without waiting for more than a moment for a project that does not answer."""
-    client.flush(timeout_seconds=_LAST_SECONDS)
-    for consumer in getattr(client, "consumers", None) or ():
-        consumer.pause()
-
-
 _LAST_SECONDS = 1.0
+"""How long a project whose client has to go is waited for: it may not answer, and all events wait meanwhile."""
 
 
 def _exception(client: Any, event: Event, distinct_id: str, extra: dict[str, Any]) -> dict[str, Any]:

@@ -199,12 +199,6 @@ def test_the_key_of_a_deployment_in_an_error(mode: str, litellm: Any, provider: 
     assert "[secret]" in told["$ai_error"]
 
 
-def test_another_project_at_the_configured_address(litellm: Any, provider: Provider, events: Events) -> None:
-    """A project without an address is one at the address that is configured, not at PostHog Cloud's."""
-    run(litellm, "completion", FORMS["completion"].given(provider, WORDS, metadata={"posthog_api_key": "phc_other"}))
-    assert only(events).project == ("phc_other", None)
-
-
 @pytest.mark.parametrize("identity", [b"alice", type("User", (), {"__str__": lambda self: "alice"})()])
 def test_users_of_other_types(identity: Any, litellm: Any, provider: Provider, events: Events) -> None:
     """Bytes and objects of the program's own name a user by their text, each its own."""

@@ -7,6 +7,7 @@ import logging
 import queue
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -333,3 +334,26 @@ def test_without_threads_the_client_sends_at_once(monkeypatch, receiver):
     assert [event["uuid"] for event in receiver.events] == [SPAN]
     assert json.dumps(receiver.requests[0]["body"])
     sink.client.shutdown()
+
+
+def test_another_project_is_at_the_configured_address(receiver, build_sink):
+    """A project that a call names without an address gets its events at the address that is configured."""
+    sink = build_sink()
+    assert sink.emit(replace(EVENT, project=("phc_other", None)))
+    sink.flush(10.0)
+    assert [request["body"]["api_key"] for request in receiver.requests] == ["phc_other"]
+
+
+def test_what_a_dismissed_project_does_not_take_is_counted(receiver, monkeypatch, caplog):
+    """A project that does not answer holds up the others for a moment; what it had yet to get is counted and said."""
+    monkeypatch.setattr(sink_module, "_MOST_PROJECTS", 1)
+    receiver.seconds = 30.0
+    counts: Counter[str] = Counter()
+    sink = build(Settings(api_key="phc_test", host=receiver.url), counts)
+    assert sink is not None
+    for _ in range(150):  # the client sends a hundred at once
+        sink.emit(replace(EVENT, uuid=str(uuid.uuid4()), project=("phc_slow", None)))
+    sink.emit(replace(EVENT, project=("phc_next", None)))
+    assert counts["lost_by_client"] == 50
+    assert "lost 50 events" in caplog.text
+    sink.flush(0.1, last=True)
