@@ -9,20 +9,31 @@ from __future__ import annotations
 from typing import Any
 
 from llm_track.config import configure
-from llm_track.errors import ConfigurationError
+from llm_track.consent import set_content
+from llm_track.errors import BudgetExceeded, ConfigurationError
 from llm_track.patching import autopatch, instrument, stand_by, unpatch
+from llm_track.propagation import extract, inject
+from llm_track.remarks import evaluation, feedback, feedback_token, metric
 from llm_track.spans import current_trace_id, llm_span
 from llm_track.tracking import track_llm
 from llm_track.worker import flush, shutdown, stats
 
 __all__ = [
+    "BudgetExceeded",
     "ConfigurationError",
     "autopatch",
     "configure",
     "current_trace_id",
+    "evaluation",
+    "extract",
+    "feedback",
+    "feedback_token",
     "flush",
+    "inject",
     "instrument",
     "llm_span",
+    "metric",
+    "set_content",
     "shutdown",
     "stats",
     "track_llm",

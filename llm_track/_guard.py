@@ -84,6 +84,15 @@ def attempt(function: Callable[..., T], *args: Any, otherwise: T) -> T:
         return otherwise
 
 
+def raised_by(function: Callable[..., object], *args: Any) -> Exception | None:
+    """Return what a function raises that is not llm_track's, or ``None``, for a caller that tells the developer."""
+    try:
+        function(*args)
+    except Exception as error:  # noqa: BLE001  foreign code may raise anything
+        return error
+    return None
+
+
 _said: set[str] = set()
 
 

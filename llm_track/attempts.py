@@ -21,9 +21,28 @@ def failed(call: Call) -> list[Attempt]:
     return [_attempt(each) for each in _innermost(call)[:-1] if each.error is not None]
 
 
+def answering(call: Call) -> Call | None:
+    """Return the request whose HTTP response the call's answer was made of, if it was seen.
+
+    A stream is the one that was asked for last; an answer may have been put together of several, and then is of none.
+    """
+    answered = [each for each in _innermost(call) if each.answer is not None and not each.answer.is_error]
+    return answered[-1] if answered and (call.pulled is not None or len(answered) == 1) else None
+
+
 def last_answered(call: Call) -> Call | None:
     """Return the last request whose HTTP response was seen."""
     return next((each for each in reversed(_innermost(call)) if each.answer is not None), None)
+
+
+def ends_when_read(call: Call) -> bool:
+    """Have a call end with the file that it fetched, if the program has yet to read that; tell whether it has."""
+    if call.reading.batch is None or call.is_attempt:
+        return False
+    unread = [each for each in _innermost(call) if each.answer is not None and not each.has_ended]
+    for each in unread[-1:]:
+        call.ends_with(each)
+    return bool(unread)
 
 
 def told(call: Call) -> dict[str, Any]:
@@ -67,9 +86,10 @@ def _retries(attempt: Call) -> int | None:
 
 def _attempt(call: Call) -> Attempt:
     model, status = call.reading.body.get("model"), said_by(call).get("http_status")
+    asking = call.parent if call.reading.served is None and isinstance(call.parent, Call) else call
     served = Served()
-    if call.reading.served is not None:
-        served = attempt(call.reading.served, None, call.error, otherwise=served)
+    if asking.reading.served is not None:
+        served = attempt(asking.reading.served, None, call.error, otherwise=served)
     return Attempt(
         model=served.model or (model if isinstance(model, str) else None),
         provider=served.provider or call.reading.provider,

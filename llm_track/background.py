@@ -33,6 +33,15 @@ class Runs:
     def __init__(self) -> None:
         self._runs: OrderedDict[str, _Run] = OrderedDict()
 
+    def is_run(self, response: Response) -> bool:
+        """Tell whether an answer that was fetched is of a background run, where it does not say so itself.
+
+        One that is not done when it is fetched is; from then on it is known, as one that was accepted is.
+        """
+        if response.id is not None and response.pending:
+            self._of(response.id)
+        return response.id in self._runs or response.pending
+
     def accepted(self, response: Response, body: JSON, started: float, identity: Identity) -> None:
         """Remember a run that was accepted, to give its request to the generation that it becomes."""
         if response.id is not None:
@@ -48,6 +57,11 @@ class Runs:
             return None
         run.counted = True
         return run
+
+    def asked_by(self, response: Response) -> Identity | None:
+        """Return who asked for a run, and what may leave of it, however often it was fetched before."""
+        run = self._runs.get(response.id) if response.id is not None else None
+        return None if run is None else run.identity
 
     def _of(self, response_id: str) -> _Run:
         run = self._runs.setdefault(response_id, _Run())

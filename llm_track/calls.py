@@ -10,7 +10,9 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from llm_track import telemetry
 from llm_track.providers import Provider, Reading
+from llm_track.records import ModelCall
 from llm_track.settling import OpenStep
 from llm_track.wire import Answer
 from llm_track.wire.pulled import Pulled
@@ -19,10 +21,13 @@ from llm_track.wire.pulled import Pulled
 class Call(OpenStep):
     """One request to a provider, from its start to its one ending."""
 
-    __slots__ = ("answer", "attempts", "handled", "is_attempt", "provider", "pulled", "reading", "result", "witnessed")
+    __slots__ = (
+        "answer", "attempts", "brought", "handled", "is_attempt", "provider", "pulled", "reading", "result",
+        "witnessed",
+    )  # fmt: skip
 
     def __init__(
-        self, provider: Provider, reading: Reading, settled: Callable[[Call], None], *, is_attempt: bool = False
+        self, provider: Provider, reading: Reading, settled: Callable[[Call], object], *, is_attempt: bool = False
     ) -> None:
         super().__init__("generation", None, settled)
         self.is_attempt = is_attempt
@@ -39,6 +44,10 @@ class Call(OpenStep):
         self.result: Any = None
         self.attempts: list[Call] = []
         """The calls that were made for this one: by the SDK, through itself and through other SDKs."""
+        self.brought: Callable[[ModelCall], None] | None = None
+        """Is told, on the worker, of each result of a batch that the call brought first."""
+        if reading.kind != "endpoint":
+            telemetry.hold_call(self.seen, self.parent)
 
     @property
     def owns_calls(self) -> bool:  # type: ignore[override]  # a constant in every other kind of node
@@ -50,7 +59,7 @@ class Call(OpenStep):
         super().forget()
         self.answer = self.pulled = self.result = self.witnessed = None
         self.attempts = []
-        self.handled = None
+        self.handled = self.brought = None
         self.reading.forget()
 
     def finish(self, result: Any = None) -> None:
@@ -58,9 +67,14 @@ class Call(OpenStep):
         self.result = result
         self.settle("completed")
 
+    def ends_with(self, attempt: Call) -> None:
+        """End the call when an attempt ends whose answer it hands on, and as that ends."""
+        self.answer = attempt.answer
+        attempt._settled = lambda ended: self.settle(ended.outcome, ended.error)
+
     def stop(self) -> None:
         """End the call because the program reads no further: it closed or dropped the stream, or never read it."""
-        answer = self.answer or self.pulled
+        answer = self.pulled or self.answer
         if answer is None:
             self.settle("cancelled")
         elif answer.ended:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 _INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return _demo(options)
+        return int(options.run(options))
     except KeyboardInterrupt:
         print("llm-track: interrupted", file=sys.stderr)
         return _INTERRUPTED
@@ -29,6 +30,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="llm-track", description="Tools around llm_track.")
     parser.add_argument("--version", action="version", version=f"llm-track {_version()}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    _add_demo(commands)
+    _add_doctor(commands)
+    return parser
+
+
+def _add_demo(commands: Any) -> None:
     demo = commands.add_parser(
         "demo",
         help="call a small local model and show the traces; needs no account and no key",
@@ -49,7 +56,20 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="longest answer to ask the model for, in tokens (default: %(default)s)",
     )
-    return parser
+    demo.set_defaults(run=_demo)
+
+
+def _add_doctor(commands: Any) -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="show which SDKs are installed here and whether their calls are tracked",
+        description="Import every installed SDK that llm_track knows, in this environment, and show its version, what "
+        "is hooked, what is wrong and what to do. Nothing is sent. The exit code is 1 if the calls of an installed SDK "
+        "are not tracked.",
+        epilog="example: llm-track doctor --json",
+    )
+    doctor.add_argument("--json", action="store_true", help="print a list of objects, for programs")
+    doctor.set_defaults(run=_doctor)
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -58,6 +78,12 @@ def _demo(options: argparse.Namespace) -> int:
 
     _tolerate_any_text()
     return demo.run(options.db, options.max_tokens)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from llm_track import doctor
+
+    return doctor.run(as_json=options.json)
 
 
 def _positive(text: str) -> int:

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from llm_track import policies
 from llm_track.errors import ConfigurationError
-from llm_track.records import Event
+from llm_track.records import Event, Policy
+
+if TYPE_CHECKING:
+    from llm_track.prices import Prices
+    from llm_track.redaction import Redactor
 
 Processor: TypeAlias = Callable[[Event], Event | None]
 """Takes an event and returns it, another one, or ``None`` to drop it.  Runs on the worker's thread."""
 
-Content: TypeAlias = Literal["full", "metadata"]
 Cost: TypeAlias = Literal["auto", "local", "off"]
+AILane: TypeAlias = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +34,20 @@ class Settings:
     api_key: str | None = None
     host: str | None = None
     client: Any = None
-    content: Content = "full"
+    content: Policy = policies.FULL
+    redact: tuple[Redactor, ...] = ()
+    redact_seconds: float = 1.0
     processors: tuple[Processor, ...] = ()
     sample_rate: float = 1.0
+    keep_slower_than: float | None = None
+    keep_costlier_than: float | None = None
     cost: Cost = "auto"
+    ai_lane: AILane = "auto"
+    prices: Prices | None = None
     enabled: bool = True
     exceptions: bool = False
     follow_threads: bool = True
+    feedback_secret: str | None = field(default=None, repr=False)
 
 
 _settings: Settings | None = None
@@ -54,13 +66,20 @@ def configure(
     api_key: str | None = None,
     host: str | None = None,
     client: Any = None,
-    content: Content | None = None,
+    content: bool | str | Iterable[str] | None = None,
+    redact: str | Iterable[str | Redactor] | None = None,
+    redact_seconds: float | None = None,
     processors: Sequence[Processor] = (),
     sample_rate: float | None = None,
+    keep_slower_than: float | None = None,
+    keep_costlier_than: float | None = None,
     cost: Cost | None = None,
+    ai_lane: AILane | None = None,
+    prices: Mapping[str, Any] | str | os.PathLike[str] | None = None,
     enabled: bool | None = None,
     exceptions: bool | None = None,
     follow_threads: bool | None = None,
+    feedback_secret: str | None = None,
     **unknown: Any,
 ) -> None:
     """Set how events are made and where they go.  Every call replaces all settings.
@@ -69,15 +88,33 @@ def configure(
         api_key: the PostHog project key; ``POSTHOG_API_KEY``, else ``POSTHOG_PROJECT_API_KEY``.
         host: the PostHog address; ``POSTHOG_API_URL``, else ``POSTHOG_HOST``; empty counts as unset.
         client: your own ``posthog.Posthog``; llm_track then builds no other and never shuts it down.
-        content: ``"full"``, or ``"metadata"``: no inputs, outputs and error texts; ``LLM_TRACK_CONTENT``.
+        content: what of it may leave: ``"full"``: all but media; ``"metadata"``: no inputs, outputs, tools and error
+            texts; ``"none"``; or some of the fields ``inputs``, ``outputs``, ``tools``, ``errors``, ``tracebacks``,
+            ``metadata`` and ``media``, in a list or with commas between; ``LLM_TRACK_CONTENT``.
+        redact: personal data that is replaced by marks in every text that leaves: ``"all"``, or some of ``emails``,
+            ``phones``, ``cards``, ``ibans``, ``keys`` and ``ips``, and functions of your own from a text to a text;
+            ``LLM_TRACK_REDACT``.
+        redact_seconds: how long that may take for one event; one that takes longer is sent without any content, and so
+            is one of which a function raises; ``LLM_TRACK_REDACT_SECONDS``.
         processors: functions ``Event -> Event | None`` that run after the built-in ones, in order.
-        sample_rate: share of traces that are sent, 0.0 to 1.0; errors are always sent; ``LLM_TRACK_SAMPLE_RATE``.
+        sample_rate: share of traces that are sent, 0.0 to 1.0; those with errors always are; the weight of an event is
+            its property ``llm_sample_weight``, see `llm_track.sampling`; ``LLM_TRACK_SAMPLE_RATE``.
+        keep_slower_than: seconds; a trace that takes as long is sent at any rate; ``LLM_TRACK_KEEP_SLOWER_THAN``.
+        keep_costlier_than: US dollars; a trace that costs as much is sent at any rate, as far as the provider or the
+            price list says what it costs; ``LLM_TRACK_KEEP_COSTLIER_THAN``.
         cost: ``"auto"`` lets PostHog price what nobody else priced, ``"local"`` adds the prices of ``genai-prices``,
             ``"off"`` sends no cost at all; ``LLM_TRACK_COST``.
+        ai_lane: how events above 900 KiB go: ``"on"``: whole, up to 8 MiB, on PostHog's lane for AI events;
+            ``"off"``: cut; ``"auto"``: whole where the host has that lane; ``LLM_TRACK_AI_LANE``.
+        prices: what models cost you, by the names of models or of ``provider/model``, or by patterns with ``*``, in US
+            dollars for a million tokens: ``{"gpt-5*": {"input": 1.25, "output": 10}}``; or the path of a JSON file with
+            that; they come before those of ``genai-prices`` and of PostHog; ``LLM_TRACK_PRICES``, a path.
         enabled: ``False`` makes every hook a pass-through; ``LLM_TRACK_ENABLED``.
         exceptions: also send a linked ``$exception`` event for a failed call; ``LLM_TRACK_EXCEPTIONS``.
-        follow_threads: a ``ThreadPoolExecutor.submit`` inside a span keeps the span;
-            ``LLM_TRACK_FOLLOW_THREADS``.
+        follow_threads: what is given to a pool of threads or processes, or started as a process, inside a span keeps
+            the span; ``LLM_TRACK_FOLLOW_THREADS``.
+        feedback_secret: what `llm_track.feedback_token` seals its tokens with, at least 16 characters, the same in all
+            processes that make and take them; ``LLM_TRACK_FEEDBACK_SECRET``.
 
     Raises:
         ConfigurationError: for a name that does not exist or a value that cannot be used.
@@ -88,12 +125,19 @@ def configure(
         "host": host,
         "client": client,
         "content": content,
+        "redact": redact,
+        "redact_seconds": redact_seconds,
         "processors": _callables(processors),
         "sample_rate": sample_rate,
+        "keep_slower_than": keep_slower_than,
+        "keep_costlier_than": keep_costlier_than,
         "cost": cost,
+        "ai_lane": ai_lane,
+        "prices": prices,
         "enabled": enabled,
         "exceptions": exceptions,
         "follow_threads": follow_threads,
+        "feedback_secret": feedback_secret,
     }
     for name in unknown:
         raise ConfigurationError(_unknown(name))
@@ -121,13 +165,24 @@ def _resolved(given: dict[str, Any]) -> Settings:
         api_key=_words("api_key", pick("api_key", "POSTHOG_API_KEY", "POSTHOG_PROJECT_API_KEY")),
         host=_address(_words("host", pick("host", "POSTHOG_API_URL", "POSTHOG_HOST"))),
         client=_client(given.get("client")),
-        content=_choice("content", pick("content", "LLM_TRACK_CONTENT", default="full"), ("full", "metadata")),
+        content=policies.policy(pick("content", "LLM_TRACK_CONTENT", default="full")),
+        redact=_redactors(pick("redact", "LLM_TRACK_REDACT", default=())),
+        redact_seconds=_above_zero(
+            "redact_seconds", "seconds", pick("redact_seconds", "LLM_TRACK_REDACT_SECONDS", default=1.0)
+        ),
         processors=given.get("processors", ()),
         sample_rate=_share(pick("sample_rate", "LLM_TRACK_SAMPLE_RATE", default=1.0)),
+        keep_slower_than=_limit("keep_slower_than", "seconds", pick("keep_slower_than", "LLM_TRACK_KEEP_SLOWER_THAN")),
+        keep_costlier_than=_limit(
+            "keep_costlier_than", "US dollars", pick("keep_costlier_than", "LLM_TRACK_KEEP_COSTLIER_THAN")
+        ),
         cost=_choice("cost", pick("cost", "LLM_TRACK_COST", default="auto"), ("auto", "local", "off")),
+        ai_lane=_choice("ai_lane", pick("ai_lane", "LLM_TRACK_AI_LANE", default="auto"), ("auto", "on", "off")),
+        prices=_prices(pick("prices", "LLM_TRACK_PRICES")),
         enabled=_flag("enabled", pick("enabled", "LLM_TRACK_ENABLED", default=True)),
         exceptions=_flag("exceptions", pick("exceptions", "LLM_TRACK_EXCEPTIONS", default=False)),
         follow_threads=_flag("follow_threads", pick("follow_threads", "LLM_TRACK_FOLLOW_THREADS", default=True)),
+        feedback_secret=_secret(pick("feedback_secret", "LLM_TRACK_FEEDBACK_SECRET")),
     )
 
 
@@ -135,6 +190,19 @@ def _words(name: str, value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ConfigurationError(f"{name} is a {type(value).__name__}; it must be a string.")
     return value
+
+
+def _secret(value: Any) -> str | None:
+    secret = _words("feedback_secret", value)
+    if secret is not None and len(secret) < _SHORTEST_SECRET:
+        raise ConfigurationError(
+            f"feedback_secret has {len(secret)} characters; it must have at least {_SHORTEST_SECRET}, and nobody may "
+            "guess them: python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one."
+        )
+    return secret
+
+
+_SHORTEST_SECRET = 16
 
 
 def _address(host: str | None) -> str | None:
@@ -176,6 +244,36 @@ def _share(value: Any) -> float:
             f"sample_rate is {value!r}; it must be a number from 0.0 (no traces) to 1.0 (all traces)."
         )
     return share
+
+
+def _redactors(value: Any) -> tuple[Redactor, ...]:
+    if value == ():
+        return ()
+    from llm_track.redaction import redactors  # its expressions cost milliseconds to compile, for those who want them
+
+    return redactors(value)
+
+
+def _prices(value: Any) -> Prices | None:
+    if value is None:
+        return None
+    from llm_track.prices import prices  # loaded only by who has some
+
+    return prices(value)
+
+
+def _above_zero(name: str, unit: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = 0.0
+    if not 0.0 < number < float("inf"):
+        raise ConfigurationError(f"{name} is {value!r}; it must be a number of {unit} above 0.")
+    return number
+
+
+def _limit(name: str, unit: str, value: Any) -> float | None:
+    return None if value is None else _above_zero(name, unit, value)
 
 
 _FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextvars import ContextVar
+from dataclasses import replace
 from types import FrameType
 from typing import Optional, TypeAlias
 
-from llm_track import bodies
-from llm_track.records import Identity, SpanKind
+from llm_track import bodies, telemetry
+from llm_track.policies import agreed, narrower
+from llm_track.records import Identity, Policy, SpanKind
 
 Entry: TypeAlias = tuple["Node", bodies.Body | None, Optional["Entry"]]
 """A node, the generator's block that it is open for, if it is one's, and the entry below."""
@@ -47,26 +49,36 @@ if hasattr(os, "register_at_fork"):
 class Node:
     """One open step of a trace: a span, a tool, an agent, or a model call while its SDK runs."""
 
-    __slots__ = ("_body", "_is_over", "has_ended", "id", "identity", "kind", "parent", "trace_id")
+    __slots__ = ("_body", "_is_over", "content", "has_ended", "id", "identity", "kind", "parent", "seen", "trace_id")
 
     owns_calls = False
     """Whether model calls made inside are part of this one."""
 
     def __init__(self, kind: SpanKind, identity: Identity | None = None) -> None:
         parent = current()
+        self.seen = telemetry.seen()
+        """The span of another tracer around, where such spans are sent through us."""
         self.kind: SpanKind = kind
         self.id = new_id()
         self.parent: Node | None = parent
-        self.trace_id: str = parent.trace_id if parent is not None else new_id()
+        self.trace_id: str = (
+            (parent.trace_id if parent is not None else "") or telemetry.trace_id(self.seen) or new_id()
+        )
         self.identity: Identity = identity or (parent.identity if parent is not None else NOBODY)
+        self.content: Policy | None = narrower(self.identity.content, agreed())
+        """What may leave of its own event, if less than the settings say."""
         self.has_ended = False
         self._body: bodies.Body | None = None
         self._is_over = False
 
     @property
     def parent_id(self) -> str | None:
-        """The id of the enclosing step, or ``None`` at the root of a trace."""
-        return self.parent.id if self.parent is not None else None
+        """The id of the enclosing step, or ``None`` at the root of a trace and where another process did not say it."""
+        return telemetry.nearest(self.parent, self.seen)
+
+    def belonging(self) -> Identity:
+        """Return who and what its own event belongs to, and what of that may leave."""
+        return self.identity if self.content is self.identity.content else replace(self.identity, content=self.content)
 
     def enter(self, frame: FrameType) -> bodies.Held | None:
         """Make this node the current one for a block that ``frame`` opens; the result lives as long as the block."""
@@ -117,7 +129,7 @@ def current() -> Node | None:
     """Return the innermost open node around the code that runs now."""
     node = _of_context(_current.get())
     if not bodies.open_blocks:
-        return node
+        return node if node is not None or not telemetry.open_spans else _of_their_context()
     found = bodies.innermost()
     if found is None:
         return node
@@ -155,6 +167,11 @@ def swap(entry: Entry | None) -> Entry | None:
     return before
 
 
+def be_silent() -> None:
+    """Have no event sent of what this thread does: it works on events, and would work on these, too, without end."""
+    place(Node("span", Identity(no_log=True)))
+
+
 def place(node: Node) -> Entry | None:
     """Put a node on top of the stack and return the stack before, to be set again with `swap`."""
     return swap(on_top(node))
@@ -181,6 +198,13 @@ def owner() -> Node | None:
             return node
         node = node.parent
     return None
+
+
+def _of_their_context() -> Node | None:
+    """Where a thread or task was given the context of another tracer, and not ours: the step of that context."""
+    seen = telemetry.seen()
+    node = None if seen is None else seen.node
+    return node if isinstance(node, Node) and node.visible() else None
 
 
 def _of_context(entry: Entry | None) -> Node | None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from types import TracebackType
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from llm_track._guard import attempt, guarded
 from llm_track.calls import Call
+from llm_track.chains import came_from, parts_of, told_by
 from llm_track.masking import is_secret, mask_known
-from llm_track.records import Failure, Outcome, Response
+from llm_track.policies import CONTENT, may_leave
+from llm_track.records import Failure, Identity, Outcome, Response
 from llm_track.settling import is_cancellation
 
 
-def failure_of(error: BaseException, said: Mapping[str, Any] | None = None, secrets: Iterable[str] = ()) -> Failure:
+def failure_of(error: BaseException, said: Mapping[str, Any] | None = None, secrets: Collection[str] = ()) -> Failure:
     """Describe an exception.
 
     Args:
@@ -24,37 +29,72 @@ def failure_of(error: BaseException, said: Mapping[str, Any] | None = None, secr
         secrets: credentials of the request: where the exception quotes one, it is masked, and sent as text only.
     """
     said = said or {}
-    if _is_silent(error):
+    if _silent.any_of(came_from(error)):
         return Failure(message=type(error).__name__, type=type(error).__name__, code=None)
     message = attempt(str, error, otherwise="") or type(error).__name__
-    stack_trace = attempt(_stack_trace, error, otherwise=None)
+    untraced, reached = _untraced.any_of(came_from(error)), error.__traceback__
+    seen: frozenset[int] = attempt(parts_of, error, reached, otherwise=frozenset())
+    stack_trace = None if untraced else attempt(_stack_trace, error, reached, otherwise=None)
     masked, masked_trace = mask_known(message, secrets), mask_known(stack_trace or "", secrets) or None
+    is_quoted = any(mask_known(text, secrets) != text for text in told_by(error)) if secrets else False
+    is_sent = not (is_quoted or untraced) and (masked, masked_trace) == (message, stack_trace)
     return Failure(
         message=masked,
         type=type(error).__name__,
         code=None if said.get("code") is None else mask_known(str(said["code"]), secrets),
         stack_trace=masked_trace,
-        exception=error if (masked, masked_trace) == (message, stack_trace) else None,
+        exception=error if is_sent else None,
+        traceback=reached if is_sent else None,
+        seen=seen if is_sent else None,
     )
 
 
-_silent: WeakSet[BaseException] = WeakSet()
-"""Exceptions of calls whose texts must not leave, that go on to the steps around those calls."""
+class _Errors:
+    """Exceptions that are remembered while they are on their way through steps."""
+
+    def __init__(self) -> None:
+        self._known: WeakValueDictionary[int, BaseException] = WeakValueDictionary()
+        """By their `id`, for some have no hash."""
+        self._signs: deque[int] = deque(maxlen=2000)
+        """Hashes of the latest of Python's own classes, to which nobody can refer weakly: of their words, for they may
+        be raised again by another exception, and of where they come from, for their words may be changed."""
+
+    def add(self, error: BaseException) -> None:
+        if type(error).__weakrefoffset__:
+            self._known[id(error)] = error
+        else:
+            self._signs.extend(_signs(error))
+
+    def any_of(self, errors: Iterable[BaseException]) -> bool:
+        return any(map(self._holds, errors))
+
+    def _holds(self, error: BaseException) -> bool:
+        if type(error).__weakrefoffset__:
+            return self._known.get(id(error)) is error
+        return bool(self._signs) and any(sign in self._signs for sign in _signs(error))
 
 
-def silence(error: BaseException) -> None:
-    """Have no text of an exception leave, wherever it is recorded; built-in exceptions cannot be remembered."""
-    attempt(_silent.add, error, otherwise=None)
+def _signs(error: BaseException) -> Iterator[int]:
+    words = attempt(str, error, otherwise=None)
+    if words is not None:
+        yield hash((type(error), words))
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is not None:  # where it was raised first: the same object, whatever it passes on its way
+        yield hash((type(error), id(error), id(trace), trace.tb_lasti))
 
 
-def _is_silent(error: BaseException | None) -> bool:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        if attempt(_silent.__contains__, error, otherwise=False):
-            return True
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return False
+_silent, _untraced = _Errors(), _Errors()
+"""Those of which no text, or no stack trace, may leave."""
+
+
+def hold_back(error: BaseException, owner: Identity) -> None:
+    """Have no more of an exception leave, wherever else it is recorded, than may of the call or step that raised it."""
+    if owner.no_log or not may_leave("errors", owner.content):
+        _silent.add(error)
+    elif not all(may_leave(field, owner.content) for field in CONTENT):
+        _untraced.add(error)
 
 
 def said_by(call: Call) -> dict[str, Any]:
@@ -68,13 +108,20 @@ def said_by(call: Call) -> dict[str, Any]:
 def ending(call: Call, response: Response | None, said: Mapping[str, Any]) -> tuple[Outcome, Failure | None]:
     """Return how a call ended: what the program saw, corrected by what the answer says of itself."""
     if call.error is not None:
-        return _raised(call, response), failure_of(call.error, said, _secrets(call))
+        failure = failure_of(call.error, said, _secrets(call))
+        if is_cancellation(call.error):  # its words are those of an event loop or of a server
+            failure = replace(failure, message="the program gave up before the answer was complete")
+        return _raised(call, response), failure
     if call.outcome == "cancelled":
         return "cancelled", Failure(message="the program ended before the answer arrived", type="Cancelled")
     if response is not None and response.error is not None:
         kind = response.error_type or "error"
         message = mask_known(response.error, _secrets(call))
         return "failed", Failure(message=message, type=kind, code=response.error_type)
+    if call.answer is not None and call.answer.is_error:  # some SDKs raise only later
+        said_at_length = call.answer.body()[: 2 * _LONGEST].decode("utf-8", "replace")
+        message = mask_known(said_at_length, _secrets(call))[:_LONGEST]  # cut before, half a credential might be left
+        return "failed", Failure(message=message, type=f"HTTP {call.answer.status}", code=None)
     if call.answer is not None and call.answer.ended and response is None and call.reading.format is not None:
         return "broken", Failure(message="the answer is no JSON that the API documents", type="UnreadableAnswer")
     streamed = call.pulled is not None or (call.answer is not None and call.answer.is_stream())
@@ -83,6 +130,10 @@ def ending(call: Call, response: Response | None, said: Mapping[str, Any]) -> tu
     if call.outcome == "completed" and not response.complete:
         return "broken", Failure(message="the stream ended before the provider was done", type="IncompleteStream")
     return ("completed" if response.complete else call.outcome), None
+
+
+_LONGEST = 10_000
+"""Characters of an answer that is an error."""
 
 
 def _secrets(call: Call) -> list[str]:
@@ -114,5 +165,5 @@ def _raised(call: Call, response: Response | None) -> Outcome:
     return "broken" if begun and not told else "failed"
 
 
-def _stack_trace(error: BaseException) -> str | None:
-    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+def _stack_trace(error: BaseException, reached: TracebackType | None) -> str | None:
+    return "".join(traceback.format_exception(type(error), error, reached))

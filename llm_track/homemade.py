@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from llm_track import telemetry
 from llm_track.formats import Format
 from llm_track.masking import mask_fields
 from llm_track.records import Identity, ModelCall, Record, Request, Response
@@ -27,6 +28,7 @@ class HomemadeCall(SpanStep):
         self.provider = provider
         self.model = model
         self.format = wire_format
+        telemetry.hold_call(self.seen, self.parent)
 
     def record(self) -> Record:
         """Return the generation, on the worker."""

@@ -69,6 +69,39 @@ class Hook(wrapt.FunctionWrapper[Any, Any]):
         return self if is_function else Hook(deepcopy(self.__wrapped__, memo), self._self_wrapper)
 
 
+class Opening(wrapt.ObjectProxy[Any]):
+    """A context manager that an SDK made, of which entering is the hooked call."""
+
+    _self_around: Callable[[Callable[[], Any]], Any]
+
+    def __enter__(self) -> Any:
+        return self._self_around(self.__wrapped__.__enter__)
+
+    def __exit__(self, *raised: Any) -> Any:
+        return self.__wrapped__.__exit__(*raised)
+
+    def __aenter__(self) -> Any:
+        return self._self_around(self.__wrapped__.__aenter__)
+
+    def __aexit__(self, *raised: Any) -> Any:
+        return self.__wrapped__.__aexit__(*raised)
+
+
+def entered(around: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the wrapper of a method that returns a context manager: it asks nothing until that is entered.
+
+    Args:
+        around: the wrapper for the entering, which is told the arguments of the method.
+    """
+
+    def wrapper(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        opening = Opening(wrapped(*args, **kwargs))
+        opening._self_around = lambda enter: around(lambda *_, **__: enter(), instance, args, kwargs)
+        return opening
+
+    return wrapper
+
+
 def _dill_asks() -> bool:
     """Tell whether the pickler that asks is one of ``dill``, which is written in Python."""
     dill, asking = sys.modules.get("dill"), sys._getframe(2).f_locals.get("self")

@@ -54,9 +54,9 @@ def hook_in_place(function: FunctionType, wrapper: Wrapper, *, is_method: bool =
     return undo
 
 
-def is_hooked(function: FunctionType) -> bool:
-    """Tell whether a function has been hooked in place."""
-    return function.__code__ is _exchanged.get(function)
+def is_hooked(function: Any) -> bool:
+    """Tell whether something is a function that has been hooked in place."""
+    return isinstance(function, FunctionType) and function.__code__ is _exchanged.get(function)
 
 
 def _twin(function: FunctionType) -> FunctionType:

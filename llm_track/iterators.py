@@ -1,19 +1,19 @@
 """Following a stream object that is its own iterator, or a bare generator, from its first chunk to its end.
 
 There is no iterator inside such an object to replace, so its class gets hooks on the methods that pull from it; they
-do nothing for objects that nobody follows.  A generator is replaced by a generator around it.
+do nothing for objects that nobody follows.  Generators are the business of `generators`.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from functools import wraps
 from time import perf_counter
 from types import AsyncGeneratorType, FunctionType, GeneratorType
 from typing import Any
 
-from llm_track import context
+from llm_track import context, generators
 from llm_track._guard import guarded
 from llm_track.calls import Call
 from llm_track.wire.pulled import Pulled
@@ -55,10 +55,8 @@ def is_stream(result: Any) -> bool:
 
 def pursue(call: Call, result: Any) -> Any:
     """Settle the call when a stream ends, breaks, is closed or dropped; return what the program gets."""
-    if isinstance(result, GeneratorType):
-        return _generator(result, _begun(call))
-    if isinstance(result, AsyncGeneratorType):
-        return _async_generator(result, _begun(call))
+    if isinstance(result, (GeneratorType, AsyncGeneratorType)):
+        return generators.pursue(call, result)
     for name, hook in _HOOKS.items():
         _hook(type(result), name, hook)
     _followed[id(result)] = _Following(call, result)
@@ -173,68 +171,3 @@ def _ended(following: _Following, error: BaseException) -> None:
         following.call.finish()
     else:
         following.call.fail(error)
-
-
-def _begun(call: Call) -> Call:
-    call.pulled = Pulled()
-    return call
-
-
-def _generator(inner: Any, call: Call) -> Iterator[Any]:
-    """A generator that nobody starts is finalised without a word: its call is stopped with its last reference."""
-    return _pass_on(inner, call, _LastReference(call))
-
-
-def _async_generator(inner: Any, call: Call) -> AsyncIterator[Any]:
-    return _pass_on_async(inner, call, _LastReference(call))
-
-
-class _LastReference:
-    """Lives as long as the generator around the SDK's own."""
-
-    __slots__ = ("call",)
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-
-    def __del__(self) -> None:
-        with _FOLLOW:
-            self.call.stop()
-
-
-def _pass_on(inner: Any, call: Call, last_reference: _LastReference) -> Iterator[Any]:
-    pulled = call.pulled
-    assert pulled is not None
-    try:
-        for piece in inner:
-            pulled.pieces.append(piece)
-            pulled.times.append(perf_counter())
-            yield piece
-    except GeneratorExit:
-        call.stop()
-        inner.close()
-        raise
-    except BaseException as error:
-        call.fail(error)
-        raise
-    pulled.ended = True
-    call.finish()
-
-
-async def _pass_on_async(inner: Any, call: Call, last_reference: _LastReference) -> AsyncIterator[Any]:
-    pulled = call.pulled
-    assert pulled is not None
-    try:
-        async for piece in inner:
-            pulled.pieces.append(piece)
-            pulled.times.append(perf_counter())
-            yield piece
-    except GeneratorExit:
-        call.stop()
-        await inner.aclose()
-        raise
-    except BaseException as error:
-        call.fail(error)
-        raise
-    pulled.ended = True
-    call.finish()

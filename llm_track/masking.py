@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import binascii
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from llm_track.readings import Reading, Span, replace_found
+from llm_track.spotting import places_of
+
 _SECRET = re.compile(
     # API keys with a prefix; every repetition is bounded, so that hostile texts cost no more than long ones
-    r"\b(?:sk|pk|rk|ek|phc|phx|phs|gsk|xai|hf|gh[pousr]|github_pat|glpat|pplx|r8|xox[abprs])[-_]"
+    r"(?<![A-Za-z0-9_])(?:sk|pk|rk|ek|phc|phx|phs|gsk|xai|hf|gh[pousr]|github_pat|glpat|pplx|r8|xox[abprs])[-_]"
     r"(?=[A-Za-z0-9_\-]{0,60}[\d*]|[A-Za-z0-9]{16})[A-Za-z0-9_\-*]{12,4000}"
-    r"|\bAIza[A-Za-z0-9_\-]{20,100}"  # Google, keys
-    r"|\bya29\.[A-Za-z0-9_\-]{20,2000}"  # Google, tokens
-    r"|\b(?:AKIA|ASIA)[A-Z0-9]{12,40}"  # AWS
-    r"|\bABSK[A-Za-z0-9+/=]{20,300}"  # Bedrock
+    r"|(?<![A-Za-z0-9_])AIza[A-Za-z0-9_\-]{20,100}"  # Google, keys
+    r"|(?<![A-Za-z0-9_])ya29\.[A-Za-z0-9_\-]{20,2000}"  # Google, tokens
+    r"|(?<![A-Za-z0-9_])(?:AKIA|ASIA)[A-Z0-9]{12,40}"  # AWS
+    r"|(?<![A-Za-z0-9_])ABSK[A-Za-z0-9+/=]{20,300}"  # Bedrock
     r"|(?<![A-Za-z0-9_\-])eyJ[A-Za-z0-9_\-]{8,4000}\.[A-Za-z0-9_\-]{8,8000}\.[A-Za-z0-9_\-]{0,2000}"  # JSON web tokens
     r"|(?<=[Bb][Ee][Aa][Rr][Ee][Rr] )[A-Za-z0-9._~+/\-]{8,8000}=*"
     r"|(?<=://)[^\s/:@'\"]{0,200}:[^\s/@'\"]{1,300}(?=@)"  # user and password of a URL
 )
+_PREFIXES = (
+    "sk", "pk", "rk", "ek", "phc", "phx", "phs", "gsk", "xai", "hf", "ghp", "gho", "ghu", "ghs", "ghr", "github_pat",
+    "glpat", "pplx", "r8", "xoxa", "xoxb", "xoxp", "xoxr", "xoxs",
+)  # fmt: skip
+_PREFIX = re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(_PREFIXES)})\Z")
+_LONGEST_PREFIX = 12
+_ENDS = frozenset(prefix[-2:] for prefix in _PREFIXES)
+_BEARER_WORD = b"bearer "
+_MARKERS = (("AIza", 0), ("ya29.", 0), ("AKIA", 0), ("ASIA", 0), ("ABSK", 0), ("eyJ", 0), ("://", 3))
+"""Where credentials of `_SECRET` begin: at these words or after them."""
 _SECRET_IN_QUERY = re.compile(
-    r"([?&](?:api[-_]?key|key|token|access[-_]token|sig|signature|secret|password)=)[^\s&'\"<>\[]{4,4000}",
+    r"[?&](?:api[-_]?key|key|token|access[-_]token|sig|signature|secret|password)="
+    r"([^\s&'\"<>\[]{4,4000}(?<!\\))",  # backslashes at its end are those of an escaped quote
     re.IGNORECASE,
 )
 _DATA_URI = re.compile(
@@ -49,8 +64,57 @@ def mask_secrets(text: str) -> str:
     >>> mask_secrets("Incorrect API key provided: sk-abcdefghijklmnop")
     'Incorrect API key provided: [secret]'
     """
-    text = _SECRET.sub("[secret]", text)
-    return _SECRET_IN_QUERY.sub(r"\1[secret]", text) if "=" in text else text
+    return replace_found(text, _SECRETS)
+
+
+def find_secrets(reading: Reading) -> Iterator[Span]:
+    """Yield the credentials of a known form.  Their beginnings are looked for, which is many times as fast."""
+    text, done = reading.text, 0
+    for start in sorted(_beginnings(text)):
+        found = _SECRET.match(text, start) if start >= done else None
+        if found is not None:
+            done = found.end()
+            yield start, done, "[secret]"
+
+
+def find_in_queries(reading: Reading) -> Iterator[Span]:
+    """Yield what the query of a URL holds in a field that is named like a credential."""
+    text, done = reading.text, 0
+    if "=" in text:
+        for start in sorted([*places_of(text, "?"), *places_of(text, "&")]):
+            found = _SECRET_IN_QUERY.match(text, start) if start >= done else None
+            if found is not None:
+                done = found.end()
+                yield found.start(1), found.end(1), "[secret]"
+
+
+_SECRETS = (find_secrets, find_in_queries)
+
+
+def _beginnings(text: str) -> Iterator[int]:
+    """Yield each place of a text where a credential of `_SECRET` could begin, in no order."""
+    for at in _after_prefixes(text):
+        before = _PREFIX.search(text, max(at - _LONGEST_PREFIX, 0), at)
+        if before is not None:
+            yield before.start()
+    plain = text.encode("ascii", "replace").lower()  # as text it could be longer in lower case
+    yield from (at + len(_BEARER_WORD) for at in places_of(plain, _BEARER_WORD))
+    for marker, length in _MARKERS:
+        yield from (at + length for at in places_of(text, marker))
+
+
+def _after_prefixes(text: str) -> Iterator[int]:
+    """Yield the places of hyphens and underscores that may follow a prefix, by the two letters before: code has many.
+
+    Splitting a text is the fastest way to look at all of them.
+    """
+    if "_" not in text and "-" not in text:
+        return
+    parts, done, at = text.replace("_", "-").split("-"), 0, -1
+    for index in [index for index, part in enumerate(parts) if part[-2:] in _ENDS]:
+        at += sum(map(len, parts[done : index + 1])) + index + 1 - done
+        done = index + 1
+        yield at
 
 
 def mask_known(text: str, secrets: Iterable[str]) -> str:
@@ -115,9 +179,22 @@ def safe_url(address: str) -> str:
     return urlunsplit((parts.scheme, host, mask_secrets(parts.path).rstrip("/"), "", ""))
 
 
-def mark(kind: str, size: int) -> str:
-    """Return the text that stands for embedded media; PostHog draws it as a placeholder.  ``size`` is in bytes."""
-    return f"[base64 {kind} {size} bytes redacted]"
+def mark(kind: str, data: str) -> str:
+    """Return the text that stands for embedded media: what they are, how many bytes, and their SHA-256.
+
+    PostHog draws it as a placeholder.  The same picture has the same mark wherever it is sent.
+    """
+    from hashlib import sha256  # costly to import, and seldom needed
+
+    plain = data.translate(_STANDARD)
+    try:
+        found = binascii.a2b_base64(plain + "=" * (-len(plain) % 4))
+    except ValueError:  # no base64 after all, or cut short
+        return f"[base64 {kind} about {len(plain) * 3 // 4} bytes redacted]"
+    return f"[base64 {kind} {len(found)} bytes sha256 {sha256(found).hexdigest()} redacted]"
+
+
+_STANDARD = str.maketrans({"-": "+", "_": "/", "\r": None, "\n": None, "=": None})
 
 
 def is_base64(text: str) -> bool:
@@ -129,7 +206,7 @@ def strip_data_uris(text: str) -> str:
     """Replace the payload of every long ``data:`` URI inside a text."""
     if "base64," not in text and "BASE64," not in text:
         return text
-    return _DATA_URI.sub(lambda found: mark(found[1] or "file", len(found[2]) * 3 // 4), text)
+    return _DATA_URI.sub(lambda found: mark(found[1] or "file", found[2]), text)
 
 
 def map_strings(value: Any, change: Callable[[str], str]) -> Any:
@@ -141,3 +218,17 @@ def map_strings(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, list):
         return [map_strings(item, change) for item in value]
     return value
+
+
+def map_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a JSON value with every string changed, the names of fields and numbers of many digits included."""
+    if isinstance(value, dict):
+        return {change(key): map_texts(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [map_texts(item, change) for item in value]
+    if type(value) is int and abs(value) >= _LONG_NUMBER:
+        return value if (text := change(str(value))) == str(value) else text
+    return change(value) if isinstance(value, str) else value
+
+
+_LONG_NUMBER = 10**11

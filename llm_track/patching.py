@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
-from types import FunctionType, ModuleType
+from collections.abc import Callable, Iterator
+from types import FunctionType
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import wrapt
 
-from llm_track import context, iterators, providers, threads
-from llm_track._guard import guarded, logger
+from llm_track import context, iterators, lacking, processes, providers, threads
+from llm_track._guard import guarded
 from llm_track.errors import ConfigurationError
-from llm_track.hooks import Hook
+from llm_track.handing import asking, beside
+from llm_track.hooks import Hook, entered
 from llm_track.inplace import hook_in_place, is_hooked
+from llm_track.lacking import at, inherited
 from llm_track.providers import Provider, Target
-from llm_track.wrapper import call_wrapper, witness_wrapper
+from llm_track.wrapper import witness_wrapper
 
 T = TypeVar("T")
 
@@ -41,7 +43,8 @@ def autopatch(*names: str) -> dict[str, str]:
         names: providers to hook, such as ``"openai"``; none means all that llm_track knows.
 
     Returns:
-        Each provider and its state: ``"hooked"``, or ``"hooked when imported"``.
+        Each provider and its state: ``"hooked"``, ``"hooked when imported"``, or what the installed version lacks, such
+        as ``"openai 9.0.0 has no OpenAI.request"``.
 
     Raises:
         ConfigurationError: for a provider that llm_track does not know.
@@ -58,7 +61,25 @@ def autopatch(*names: str) -> dict[str, str]:
             _wait_for(name)
         _hook_when_imported(name)
     threads.follow()
-    return {name: "hooked" if name in _undo else "hooked when imported" for name in names or tuple(providers.KNOWN)}
+    processes.follow()
+    return {name: _state(name) for name in names or tuple(providers.KNOWN)}
+
+
+def _state(name: str) -> str:
+    state = "hooked" if name in _undo else "hooked when imported"
+    return lacking.noted.get(name, state)
+
+
+def hooked(name: str) -> Iterator[str]:
+    """Yield the methods of a provider, such as ``"OpenAI.request"``, whose calls are tracked now."""
+    provider, module = providers.load(name), sys.modules.get(name)
+    for target in (*provider.targets, *(() if module is None else provider.others(module))):
+        path, _, method = target.path.rpartition(".")
+        owner = at(sys.modules[target.module], path) if target.module in sys.modules else None
+        present = inherited(owner, method)
+        is_call = target.notes is None and target.made is None
+        if is_call and (isinstance(present, Hook) or is_hooked(present)):
+            yield target.path
 
 
 def stand_by() -> None:
@@ -74,11 +95,20 @@ def unpatch(*names: str) -> None:
         _beneath.discard(name)
         for client in [client for client in _chosen.values() if _is_of(client, name)]:
             del _chosen[id(client)]
-        for undo in reversed(_undo.pop(name, [])):
-            undo()
+        beneath = providers.load(name).beneath if name in _undo else ()
+        _take_off(name)
+        for other in _beneath.intersection(beneath) - _wanted:
+            _beneath.discard(other)
+            _take_off(other)
     if not _wanted:
         threads.unfollow()
+        processes.unfollow()
         iterators.release()
+
+
+def _take_off(name: str) -> None:
+    for undo in reversed(_undo.pop(name, [])):
+        undo()
 
 
 def instrument(client: T) -> T:
@@ -97,15 +127,18 @@ def instrument(client: T) -> T:
         module = sys.modules.get(name)
         if module is None:
             continue
-        for target in providers.load(name).targets:
-            owner = getattr(module, target.path.partition(".")[0], None)
-            if isinstance(owner, type) and isinstance(client, owner):
-                _hook_now(name, module)
-                _chosen[id(client)] = client
+        provider = providers.load(name)
+        inner = provider.hooked(client)
+        for target in provider.targets:
+            owner = getattr(sys.modules.get(target.module), target.path.partition(".")[0], None)
+            if isinstance(owner, type) and isinstance(inner, owner):
+                _hook_now(name)
+                _chosen[id(inner)] = inner
                 return client
     raise ConfigurationError(
         f"llm_track knows no client of type {type(client).__module__}.{type(client).__qualname__}; it is not tracked. "
-        "Pass a client of openai or anthropic or a Router, or decorate the function that calls it with @track_llm."
+        "Pass a client of a package that llm_track.autopatch() lists, or decorate the function that calls it with "
+        "@track_llm."
     )
 
 
@@ -117,17 +150,18 @@ def _wait_for(name: str) -> None:
 
 
 def _hook_when_imported(name: str) -> None:
-    if name not in _waiting:
-        _waiting.add(name)
-        wrapt.register_post_import_hook(_hook(name), name)
-    elif name in sys.modules:
-        _hook_now(name, sys.modules[name])
+    for place in (name, *providers.INSIDE.get(name, ())):
+        if place not in _waiting:
+            _waiting.add(place)
+            wrapt.register_post_import_hook(_hook(name), place)
+        elif place in sys.modules:
+            _hook_now(name)
 
 
 def _hook(name: str) -> Callable[[Any], None]:
     def hook(module: Any) -> None:
         if (name in _wanted or name in _beneath or name in providers.CALLED_FOR) and not _is_superseded():
-            _hook_now(name, module)
+            _hook_now(name)
 
     return hook
 
@@ -138,13 +172,14 @@ def _is_superseded() -> bool:
     return getattr(sys.modules.get(__name__), "__dict__", None) is not globals()
 
 
-def _hook_now(name: str, module: Any) -> None:
+def _hook_now(name: str) -> None:
     """Hook what is not hooked yet.  Guarded: what is raised here would come out of the program's own ``import``."""
     with guarded(f"hook {name}"):
         provider = providers.load(name)
-        _wrap_targets(provider, name, module)
-        for place in {target.module for target in provider.targets} - {name}:
+        _wrap_targets(provider, name, sys.modules[name])
+        for place in {target.module for target in (*provider.targets, *provider.hands)} - {name}:
             _hook_later(provider, place)
+        lacking.note(provider)
         for other in provider.beside:
             if importlib.util.find_spec(other) is not None:
                 importlib.import_module(other)
@@ -162,6 +197,7 @@ def _hook_later(provider: Provider, place: str) -> None:
         with guarded(f"hook {place}"):
             if (provider.name in _wanted or provider.name in _undo) and not _is_superseded():
                 _wrap_targets(provider, place, module)
+                lacking.note(provider)
 
     wrapt.register_post_import_hook(hook, place)
 
@@ -169,7 +205,7 @@ def _hook_later(provider: Provider, place: str) -> None:
 def _wrap_targets(provider: Provider, place: str, module: Any) -> None:
     undo: list[Callable[[], None]] = []
     more = provider.others(module) if place == provider.name else ()
-    for target in (*provider.targets, *more):
+    for target in (*provider.targets, *more, *provider.hands):
         if target.module == place:
             _wrap_target(provider, target, module, undo)
     if undo:
@@ -177,9 +213,11 @@ def _wrap_targets(provider: Provider, place: str, module: Any) -> None:
 
 
 def _wanted_of(provider: Provider) -> Callable[[Any], bool]:
-    name = provider.name
+    name, asks = provider.name, provider.asks_models
 
     def wanted(client: Any) -> bool:
+        if not asks(client):
+            return False
         if name in _wanted:
             return True
         if id(provider.held(client)) in _chosen or provider.called_for():
@@ -199,7 +237,7 @@ def _hook_beneath(provider: Provider) -> None:
 
 
 def _is_of(client: Any, name: str) -> bool:
-    return any(parent.__module__.partition(".")[0] == name for parent in type(client).__mro__)
+    return any(f"{parent.__module__}.".startswith(f"{name}.") for parent in type(client).__mro__)
 
 
 def _copied(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -212,29 +250,24 @@ def _copied(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str
 
 def _wrap_target(provider: Provider, target: Target, module: Any, undo: list[Callable[[], None]]) -> None:
     path, _, method = target.path.rpartition(".")
-    owner = _at(module, path)
-    present = _inherited(owner, method)
+    owner = at(module, path)
+    present = inherited(owner, method)
     if present is None:
-        if not target.optional:
-            _log_missing(provider, target)
         return
+    other = beside(provider, target)
+    if other is not None:
+        _wrap(owner, method, other, undo)
+        return
+    wrapper = asking(provider, target, _wanted_of(provider))
     if target.in_place:
-        _wrap_function(present, call_wrapper(provider, target, _wanted_of(provider)), isinstance(owner, type), undo)
+        _wrap_function(present, wrapper, isinstance(owner, type), undo)
         return
-    _wrap(owner, method, call_wrapper(provider, target, _wanted_of(provider)), undo)
+    _wrap(owner, method, entered(wrapper) if target.opens else wrapper, undo)
     for copies in provider.copies:
         if hasattr(owner, copies):
             _wrap(owner, copies, _copied, undo)
     if target.witness is not None and hasattr(owner, target.witness):
         _wrap(owner, target.witness, witness_wrapper(provider), undo)
-
-
-def _at(module: ModuleType, path: str) -> Any:
-    """Return the class or module that a path leads to; a module whose path is empty is meant itself."""
-    owner: Any = module
-    for name in path.split(".") if path else ():
-        owner = vars(owner).get(name) if isinstance(owner, ModuleType) else getattr(owner, name, None)
-    return owner
 
 
 def _wrap_function(function: Any, wrapper: Any, is_method: bool, undo: list[Callable[[], None]]) -> None:
@@ -245,7 +278,7 @@ def _wrap_function(function: Any, wrapper: Any, is_method: bool, undo: list[Call
 
 def _wrap(owner: type, method: str, wrapper: Any, undo: list[Callable[[], None]]) -> None:
     """Hook a method on the class that was named, even if it is inherited: nobody else's subclass changes."""
-    present = _inherited(owner, method)
+    present = inherited(owner, method)
     if isinstance(present, Hook):
         return
     own = vars(owner).get(method)
@@ -260,25 +293,3 @@ def _wrap(owner: type, method: str, wrapper: Any, undo: list[Callable[[], None]]
                 delattr(owner, method)
 
     undo.append(restore)
-
-
-def _inherited(owner: Any, name: str) -> Any:
-    """Return what a module or class, or a parent of it, has under a name; nothing of theirs runs for that."""
-    for place in owner.__mro__ if isinstance(owner, type) else () if owner is None else (owner,):
-        if name in vars(place):
-            return vars(place)[name]
-    return None
-
-
-def _log_missing(provider: Provider, target: Target) -> None:
-    try:
-        version = importlib.metadata.version(provider.distribution)
-    except importlib.metadata.PackageNotFoundError:
-        version = "of unknown version"
-    logger.warning(
-        "%s %s has no %s, which llm_track hooks. Calls through it work as ever, but are not tracked. "
-        "A supported version of the SDK brings tracking back.",
-        provider.distribution,
-        version,
-        target.path,
-    )

@@ -5,45 +5,45 @@ Only processors change content.  They get and return events; none knows a provid
 
 from __future__ import annotations
 
-import json
-import linecache
-import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from llm_track import pricing, properties
 from llm_track._guard import attempt, guarded
+from llm_track.bounded import Runner
+from llm_track.chains import sent_along
 from llm_track.config import Processor, Settings
-from llm_track.masking import is_base64, map_strings, mark, mask_fields, mask_secrets, strip_data_uris
+from llm_track.errors import RedactionTimeoutError
+from llm_track.masking import map_texts, mask_fields, mask_secrets
+from llm_track.media import strip_media
+from llm_track.policies import METADATA, NOTHING, may_leave
 from llm_track.properties import costs
-from llm_track.records import Event
-from llm_track.withholding import withhold_content
+from llm_track.records import Event, Policy
+from llm_track.withholding import plain, withhold
 
-LARGEST_EVENT = 880 * 1024
-"""Bytes of JSON.  The client drops an event above 900 KiB; the rest is room for what the client adds."""
-
-_MEDIA_KEYS = {
-    "data": "media",
-    "file_data": "file",
-    "b64_json": "image",
-    "partial_image_b64": "image",
-    "result": "image",
-}
-_LONGEST_TEXT = 100_000
-_SHORTEST_CUT = 256
-"""No text is cut to fewer characters: shorter ones are ids, names and words."""
+if TYPE_CHECKING:
+    from llm_track.prices import Prices
+    from llm_track.redaction import Redactor
 
 
 def built_in(settings: Settings) -> list[Processor]:
     """Return the processors that the settings ask for, in their order."""
-    chain: list[Processor] = [strip_media, mask_credentials, withhold_where_asked]
-    if settings.content == "metadata" or getattr(settings.client, "privacy_mode", False) is True:
-        chain.append(withhold_content)
-    chain.append(truncate)
-    if settings.cost != "auto":
-        chain.append(add_cost if settings.cost == "local" else remove_cost)
+    private = getattr(settings.client, "privacy_mode", False) is True
+    allowed = settings.content & METADATA if private else settings.content
+    chain: list[Processor] = [
+        partial(strip_media_unless, allowed),
+        mask_credentials,
+        partial(withhold_by_policy, allowed),
+    ]
+    if settings.redact:
+        chain.append(partial(redact_texts, settings.redact, settings.redact_seconds))
+    if settings.cost == "off":
+        chain.append(remove_cost)
+    else:
+        chain.append(partial(add_cost if settings.cost == "local" else add_special_cost, prices=settings.prices))
     return chain
 
 
@@ -58,17 +58,18 @@ def run(chain: Iterable[Processor], event: Event) -> Event | None:
             results.append(result)
         if results == [None]:
             return None
-        event = results[0] if results else withhold_content(event)
+        event = results[0] if results else withhold(event, NOTHING)
     return event
 
 
 def _name(processor: Processor) -> str:
-    return str(attempt(getattr, processor, "__name__", otherwise=type(processor).__name__))
+    function = processor.func if isinstance(processor, partial) else processor
+    return str(attempt(getattr, function, "__name__", otherwise=type(processor).__name__))
 
 
-def strip_media(event: Event) -> Event:
-    """Replace embedded pictures, sound and files by a mark that says what they were and how long."""
-    return replace(event, properties={key: _without_media(value) for key, value in event.properties.items()})
+def strip_media_unless(allowed: Policy, event: Event) -> Event:
+    """Do so unless the policy of the settings, and that of the event, let media leave."""
+    return event if may_leave("media", allowed, event.content) else strip_media(event)
 
 
 def mask_credentials(event: Event) -> Event:
@@ -86,86 +87,98 @@ def mask_credentials(event: Event) -> Event:
         if key in event.properties:
             changed[key] = mask_fields(event.properties[key])
     if event.exception is not None and not leaks:
-        leaks = any(mask_secrets(line) != line for line in _source_around(event.exception))
+        leaks = any(mask_secrets(line) != line for line in sent_along(event.exception, event.traceback))
     exception = None if leaks else event.exception
     return replace(event, properties={**event.properties, **changed}, exception=exception)
 
 
-def withhold_where_asked(event: Event) -> Event:
-    """Remove the content of an event whose call asked for that."""
-    return withhold_content(event) if event.withheld else event
+def withhold_by_policy(allowed: Policy, event: Event) -> Event:
+    """Remove what the policy of the settings, or that of the event, does not let leave."""
+    return withhold(event, allowed if event.content is None else allowed & event.content)
 
 
-def _source_around(error: BaseException) -> Iterator[str]:
-    """Yield the lines of source near the frames of an exception and of what it came from."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        for frame, line in traceback.walk_tb(error.__traceback__):
-            lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
-            yield from lines[max(line - _LINES_AROUND, 0) : line + _LINES_AROUND]
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]  # the loop ends on None
+def redact_texts(redactors: Sequence[Redactor], seconds: float, event: Event) -> Event:
+    """Replace personal data in every text of an event, and in the names of fields.
+
+    An exception and the source around it cannot be changed: where they hold such data no ``$exception`` is sent.
+
+    Raises:
+        RedactionTimeoutError: when it takes too long.
+    """
+    from llm_track.redaction import BuiltIn
+
+    redacted = partial(_redacted, redactors, seconds, event)
+    known = all(isinstance(redactor, BuiltIn) for redactor in redactors)
+    return redacted() if known else _runner.run(redacted, seconds)
 
 
-_LINES_AROUND = 10
-"""The client sends 5 lines of source before and after the one that raised."""
+_runner = Runner()
 
 
-def truncate(event: Event) -> Event:
-    """Cut long texts in the middle until the event fits; say how much was cut, and what had to go altogether."""
-    if size(event) <= LARGEST_EVENT:
+def _redacted(redactors: Sequence[Redactor], seconds: float, event: Event) -> Event:
+    from llm_track.readings import unescaped
+    from llm_track.redaction import BuiltIn
+
+    until = monotonic() + seconds
+
+    def redact(text: str) -> str:
+        for redactor in redactors:
+            text = redactor(text if isinstance(redactor, BuiltIn) else unescaped(text))
+            if not isinstance(text, str):
+                raise TypeError(f"a redactor returned a {type(text).__name__}, not a text")
+            if monotonic() > until:
+                raise RedactionTimeoutError(f"it took more than {seconds:g} s")
+        return text
+
+    before = event.properties
+    texts = {key: map_texts(value, redact) for key, value in before.items() if _holds_words(key, value)}
+    kept = {redact(key) if not properties.is_own(key) else key: texts.get(key, value) for key, value in before.items()}
+    leaks = event.exception is not None and (
+        any(texts.get(key) != before.get(key) for key in properties.ERROR_TEXTS)
+        or any(redact(line) != line for line in sent_along(event.exception, event.traceback))
+    )
+    return replace(event, properties=kept, exception=None if leaks else event.exception)
+
+
+def _holds_words(key: str, value: Any) -> bool:
+    """Tell whether a property may hold more than ids, counts, addresses and names of models."""
+    return properties.is_text(key) or (not properties.is_id(key) and plain(value) != value)
+
+
+def add_cost(event: Event, *, prices: Prices | None = None) -> Event:
+    """Add what a call cost by the prices of the program, else by the price list of ``genai-prices``, if it is known."""
+    return _priced(event, prices, by_list=True)
+
+
+def add_special_cost(event: Event, *, prices: Prices | None = None) -> Event:
+    """Do so where the program gave a price, for results of batches, and for calls that cost more or less for how and
+    where they were served.
+
+    PostHog prices all other calls itself, and takes these for ordinary ones.
+    """
+    return _priced(event, prices, by_list=event.batch is not None or pricing.is_served_otherwise(event.properties))
+
+
+def _priced(event: Event, prices: Prices | None, *, by_list: bool) -> Event:
+    """A cost that was reported stays.  What nobody knows the price of has no cost."""
+    of = event.properties
+    if event.name not in properties.COSTED or of.keys() & costs.reported_cost(0.0).keys():
         return event
-    longest = _LONGEST_TEXT
-    while longest >= _SHORTEST_CUT:
-        shorten = partial(_cut, most=longest)
-        cut = replace(event, properties=map_strings(event.properties, shorten))
-        if size(cut) <= LARGEST_EVENT:
-            return cut
-        longest //= 4
-    bare = withhold_content(event)
-    said = {key: value for key, value in bare.properties.items() if key.startswith(("$", "llm_"))}
-    return replace(bare, properties=map_strings(said, partial(_cut, most=_SHORTEST_CUT)) | properties.too_long())
-
-
-def size(event: Event) -> int:
-    """Return the length of an event's properties and groups as JSON, in bytes."""
-    return len(json.dumps([event.properties, dict(event.groups)], separators=(",", ":"), default=str))
-
-
-def add_cost(event: Event) -> Event:
-    """Add what the tokens cost by the price list of ``genai-prices``; an unknown model stays without a cost."""
-    if event.name not in properties.COSTED or event.properties.keys() & costs.reported_cost(0.0).keys():
-        return event
-    cost = pricing.cost(event.properties, embedding=event.name == properties.EMBEDDING)
-    return replace(event, properties={**event.properties, **cost}) if cost else event
+    is_embedding, is_batched = event.name == properties.EMBEDDING, event.batch is not None
+    cost = None
+    if by_list:
+        cost = pricing.known_cost(of, prices, embedding=is_embedding, batched=is_batched, at=event.timestamp)
+    elif prices is not None:
+        cost = pricing.given_cost(of, prices, embedding=is_embedding, batched=is_batched)
+    return _unpriced(event) if cost is None else replace(event, properties={**of, **cost})
 
 
 def remove_cost(event: Event) -> Event:
     """Remove every cost from an event."""
-    return replace(event, properties=costs.without_cost(event.properties))
+    return _unpriced(replace(event, properties=costs.without_cost(event.properties)))
 
 
-def _without_media(value: Any) -> Any:
-    if isinstance(value, str):
-        return strip_data_uris(value)
-    if isinstance(value, list):
-        return [_without_media(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: _media(key, item, value) if key in _MEDIA_KEYS else _without_media(item) for key, item in value.items()
-    }
-
-
-def _media(key: str, item: Any, around: dict[str, Any]) -> Any:
-    if not isinstance(item, str) or not is_base64(item):
-        return _without_media(item)
-    kind = around.get("media_type") or around.get("mime_type") or _MEDIA_KEYS[key]
-    return mark(str(kind), len(item) * 3 // 4)
-
-
-def _cut(text: str, most: int) -> str:
-    if len(text) <= most:
-        return text
-    half = most // 2
-    return f"{text[:half]} [... {len(text) - 2 * half} characters cut ...] {text[-half:]}"
+def _unpriced(event: Event) -> Event:
+    """Keep PostHog from giving the price of an ordinary call to what is none, and of which no cost is said."""
+    is_ordinary = event.batch is None and not pricing.is_served_otherwise(event.properties)
+    return event if is_ordinary else replace(event, properties=costs.out_of_sight(event.properties))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from llm_track import attempts, background
-from llm_track._guard import guarded
+from llm_track import attempts, background, batches, places
+from llm_track._guard import attempt, guarded
 from llm_track.calls import Call
-from llm_track.failures import ending, said_by, silence
+from llm_track.counting import counted
+from llm_track.failures import ending, hold_back, said_by
 from llm_track.formats import Format
+from llm_track.formats._json import name
 from llm_track.masking import safe_url
-from llm_track.records import Identity, Labels, ModelCall, Request, Response, Served, Usage
+from llm_track.records import ModelCall, Request, Response, Served, Usage
 from llm_track.snapshot import jsonable
 from llm_track.wire import Answer, Chunk
 
@@ -32,28 +35,32 @@ class _Read:
 
 def model_call(call: Call) -> ModelCall | None:
     """Return what happened, or ``None`` for a poll of a background run that is not done."""
+    return _in_its_turn(call, whole(call))
+
+
+def whole(call: Call) -> ModelCall:
+    """Return what happened in a call, whether or not it is the one that is told of a background run."""
     reading, answer = call.reading, call.answer
     request = _request(call)
     read = _Read()
     with guarded("read an answer", background=True):
-        read = _answered(call)
+        read = _counted_beside(call, _answered(call))
     said = said_by(call)
-    labels, served = _labels(call), Served()
+    labels, served = places.labels(call), Served()
     if call.provider.layers:
         served = _served(call)
         request = replace(request, model=served.asked or request.model)
-        read, served = _completed(read, call, served)
-        said |= attempts.told(call)
+        with guarded("read what lies beneath a call", background=True):
+            read, served = _completed(read, call, served)
+            said |= attempts.told(call)
     outcome, failure = ending(call, read.response, said)
-    if call.error is not None and (labels.withheld or labels.identity.no_log):
-        silence(call.error)
     record = ModelCall(
         kind=reading.kind,
         name=reading.name,
         span_id=call.id,
-        trace_id=call.trace_id if call.parent is not None else labels.trace_id or call.trace_id,
+        trace_id=places.trace_of(call, labels),
         parent_id=call.parent_id or labels.parent_id,
-        identity=_of_run(call.identity, labels.identity),
+        identity=places.both(call.belonging(), labels.identity),
         ended_at=datetime.fromtimestamp(call.ended_at, timezone.utc),
         latency=call.latency,
         outcome=outcome,
@@ -74,7 +81,9 @@ def model_call(call: Call) -> ModelCall | None:
         attempts=attempts.number(call, served),
         failed_attempts=attempts.failed(call),
     )
-    return _in_its_turn(call, record)
+    if call.error is not None:
+        hold_back(call.error, record.identity)
+    return record
 
 
 def _in_its_turn(call: Call, record: ModelCall) -> ModelCall | None:
@@ -82,9 +91,12 @@ def _in_its_turn(call: Call, record: ModelCall) -> ModelCall | None:
     response = record.response
     if response is None:
         return replace(record, kind="endpoint") if call.reading.recalled else record
+    if response.background is None:
+        asked_so = record.request.parameters.get("background") is True
+        response = replace(response, background=_runs.is_run(response) if call.reading.recalled else asked_so)
     if not call.reading.recalled:
         if response.background and response.pending:
-            _runs.accepted(response, call.reading.body, call.started, call.identity)
+            _runs.accepted(response, call.reading.body, call.started, call.belonging())
             return replace(record, kind="endpoint")
         if response.background and _runs.fetched(response) is not None:  # streamed to its end while somebody waited
             return replace(record, span_id=background.span_id(record.provider, response))
@@ -93,61 +105,31 @@ def _in_its_turn(call: Call, record: ModelCall) -> ModelCall | None:
         return None
     run = _runs.fetched(response)
     if run is None:
-        return replace(record, kind="endpoint")
+        return replace(record, kind="endpoint", identity=places.both(record.identity, _runs.asked_by(response)))
     asked = call.reading.format.request(run.body) if run.body is not None and call.reading.format is not None else None
     return replace(
         record,
         span_id=background.span_id(record.provider, response),
         request=replace(asked, stream=record.request.stream) if asked is not None else record.request,
         latency=call.ended - run.started if run.started is not None else record.latency,
-        identity=_of_run(call.identity, run.identity),
-    )
-
-
-def _of_run(fetching: Identity, asking: Identity | None) -> Identity:
-    """Who a background run belongs to: who fetches it, else who asked; silence on either side is silence."""
-    if asking is None:
-        return fetching
-    return replace(
-        fetching,
-        user_id=asking.user_id if fetching.user_id is None else fetching.user_id,
-        session_id=asking.session_id if fetching.session_id is None else fetching.session_id,
-        groups={**asking.groups, **fetching.groups},
-        metadata={**asking.metadata, **fetching.metadata},
-        no_log=asking.no_log or fetching.no_log,
+        identity=places.both(record.identity, run.identity),
     )
 
 
 def _request(call: Call) -> Request:
     reading = call.reading
+    if reading.content is not None:
+        sent = attempt(json.loads, reading.content, otherwise=None)
+        reading.body = {**sent, **reading.body} if isinstance(sent, dict) else reading.body
+    if reading.written is not None:
+        reading.body = attempt(reading.written, otherwise=reading.body)
     if call.provider.layers:
         reading.body = jsonable(reading.body)  # the arguments of a function, which nobody has made JSON of yet
-    request = Request(model=_model(reading.body))
+    request = Request(model=name(reading.body.get("model")))
     if reading.format is not None:
         with guarded("read a request", background=True):
             request = reading.format.request(reading.body)
     return replace(request, stream=reading.stream)
-
-
-def _model(body: Mapping[str, Any]) -> str | None:
-    model = body.get("model")
-    return model if isinstance(model, str) else None
-
-
-def _labels(call: Call) -> Labels:
-    """Return what the program says of a call; what an attempt must not tell, as a router has it, the call must not."""
-    labels = Labels(identity=Identity(no_log=True))
-    with guarded("read what a program says of a call", background=True):
-        labels = call.reading.labels() if call.reading.labels is not None else Labels()
-    for attempt in call.attempts:
-        inner = _labels(attempt)
-        identity = replace(
-            labels.identity,
-            user_id=labels.identity.user_id or inner.identity.user_id,
-            no_log=labels.identity.no_log or inner.identity.no_log,
-        )
-        labels = replace(labels, identity=identity, withheld=labels.withheld or inner.withheld)
-    return labels
 
 
 def _served(call: Call) -> Served:
@@ -171,49 +153,51 @@ def _served(call: Call) -> Served:
         base_url=served.base_url or inner.base_url or last.reading.base_url,
         cost=inner.cost if served.cost is None and call.error is None else served.cost,
         counted=served.counted and inner.counted,
-        counts_reasoning=served.counts_reasoning and inner.counts_reasoning,
     )
 
 
 def _completed(read: _Read, call: Call, served: Served) -> tuple[_Read, Served]:
     """Complete what a layer handed out by what came over the wire beneath it; a cache asked nobody."""
-    if read.response is None:
-        return read, served
-    response, beneath = read.response, attempts.last_answered(call)
+    beneath = attempts.answering(call)
+    if read.response is None:  # what could not be read by the layer was answered, and paid, all the same
+        return (_answered(beneath) if beneath is not None else read), served
+    response = read.response
     partly_cached = served.cached and beneath is not None
     if partly_cached:  # the rest was asked for, and paid
         served = replace(served, cached=False, cost=None, saved_cost=None)
     if served.cached or not served.counted:
         return replace(read, response=replace(response, usage=Usage())), served
-    wire = None
-    if beneath is not None and (call.pulled is not None or partly_cached):
-        wire = _answered(beneath).response
-    usage = _counted(response.usage, served)
+    wire = seen = None
+    if beneath is not None:
+        seen = beneath.answer
+        if call.reading.kind != "embedding" or partly_cached:  # vectors are long to read
+            wire = _answered(beneath).response
+    usage, is_all = counted(response.usage, wire.usage if wire is not None else None, seen)
     if wire is not None:
-        usage = wire.usage if usage.total_tokens is None or partly_cached else usage
-        complete = wire.complete if call.pulled is not None else response.complete
+        complete = response.complete
+        if call.pulled is not None:  # LiteLLM leaves off reading once it has the reason to stop
+            complete = wire.complete or (complete and wire.stop_reason is not None)
         response = replace(response, model=wire.model or response.model, complete=complete)
         served = replace(served, model=wire.model or served.model)
-    if not response.complete:
-        served = replace(served, cost=None)  # what it cost up to here nobody has said
+    if not (response.complete and is_all):
+        served = replace(served, cost=None)  # what it cost up to here nobody has said, or it was estimated
     return replace(read, response=replace(response, usage=usage)), served
 
 
-def _counted(usage: Usage, served: Served) -> Usage:
-    """Return what the provider counted, without what the layer estimates."""
-    usage = _without_zeros(usage)
-    return usage if served.counts_reasoning else replace(usage, reasoning_tokens=None, raw=None)
-
-
-def _without_zeros(usage: Usage) -> Usage:
-    """A layer writes zeros where the provider said nothing."""
-    counts = {each.name: getattr(usage, each.name) for each in fields(usage)}
-    zeros = {name: None for name, count in counts.items() if count == 0 and type(count) is not bool}
-    return replace(usage, **zeros, raw=usage.raw if usage.input_tokens or usage.output_tokens else None)
+def _counted_beside(call: Call, read: _Read) -> _Read:
+    """Take the counts of the headers where a body has none, or was never read."""
+    answer, response = call.answer, read.response
+    known = response is not None and (response.usage.input_tokens, response.usage.output_tokens) != (None, None)
+    if answer is None or known or (response is None and answer.ended):
+        return read
+    usage = call.provider.counts(answer.headers)
+    return read if usage is None else replace(read, response=replace(response or Response(), usage=usage))
 
 
 def _answered(call: Call) -> _Read:
     answer, wire_format = call.answer, call.reading.format
+    if (fetched := batches.fetched(call)) is not None:
+        return _Read(output=fetched)
     if call.pulled is not None:
         return _pulled(call, wire_format)
     if answer is None:
@@ -222,7 +206,7 @@ def _answered(call: Call) -> _Read:
     if answer.is_stream():
         return _stream(answer, wire_format)
     if wire_format is None and "json" not in answer.content_type:
-        return _Read(output={"content_type": answer.content_type, "bytes": len(answer.body())})
+        return _Read(output=answer.summary())
     return _body(answer.json(), wire_format)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
 JSON: TypeAlias = Mapping[str, Any]
@@ -25,6 +26,9 @@ Outcome: TypeAlias = Literal[
     "never_read",  # the program never read the stream it asked for
 ]
 """How one call ended; sent as ``llm_outcome``."""
+
+Policy: TypeAlias = frozenset[str]
+"""The fields of content that may leave: see `llm_track.policies`.  ``None`` instead: nobody said so."""
 
 SpanKind: TypeAlias = Literal["span", "tool", "agent", "generation"]
 
@@ -41,6 +45,8 @@ class Usage:
     cache_write_5m_tokens: int | None = None
     cache_write_1h_tokens: int | None = None
     reasoning_tokens: int | None = None
+    reasoning_included_in_output: bool | None = None
+    """Whether ``output_tokens`` already contains the reasoning tokens: false for Gemini and xAI, true for others."""
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
     image_input_tokens: int | None = None
@@ -74,8 +80,8 @@ class Response:
     id: str | None = None
     stop_reason: str | None = None
     service_tier: str | None = None
-    background: bool = False
-    """The provider works on it while nobody waits; the answer is fetched by another call."""
+    background: bool | None = False
+    """The provider works on it while nobody waits; the answer is fetched by another call.  ``None``: not reported."""
     pending: bool = False
     """The provider is still working on it."""
     complete: bool = True
@@ -83,6 +89,23 @@ class Response:
     error: str | None = None
     """The error message of an answer that is an error although its HTTP status is not."""
     error_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchResult:
+    """One result of a batch: what a model answered hours ago to one of many requests."""
+
+    kind: Literal["generation", "embedding"]
+    response: Response
+    id: str | None = None
+    """The provider's own id of the request."""
+    custom_id: str | None = None
+    """The program's name for the request."""
+    http_status: int | None = None
+    request_id: str | None = None
+    outcome: Outcome = "completed"
+    answered_at: float | None = None
+    """When the model answered, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +119,9 @@ class Failure:
     request_id: str | None = None
     stack_trace: str | None = None
     exception: BaseException | None = None
+    traceback: TracebackType | None = None
+    """That of the exception when this was written: it grows while the program has yet to catch it."""
+    seen: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +133,12 @@ class Identity:
     groups: Mapping[str, str] = field(default_factory=dict)
     metadata: JSON = field(default_factory=dict)
     no_log: bool = False
+    content: Policy | None = None
+    """What may leave, if that is less than the settings say."""
+    flags: Any = None
+    """A snapshot of feature flags, as ``posthog.evaluate_flags`` gives it, or the flags with their values."""
+    prompt: tuple[str, int | str | None] | None = None
+    """Name and version of the prompt that generations are made from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +149,6 @@ class Labels:
     trace_id: str | None = None
     parent_id: str | None = None
     name: str | None = None
-    withheld: bool = False
-    """Whether inputs, outputs and error texts must not leave."""
     project: tuple[str, str | None] | None = None
     """Key and address of the PostHog project that the event is for, if not for the configured one."""
 
@@ -144,8 +174,6 @@ class Served:
     """What a cached answer would have cost, in US dollars."""
     counted: bool = True
     """Whether a provider counted: not where the answer was made up for a test."""
-    counts_reasoning: bool = True
-    """Whether the provider counts reasoning tokens: the layer estimates them where it does not."""
     retries: int | None = None
     fallbacks: int | None = None
 
@@ -170,7 +198,8 @@ class Record:
     parent_id: str | None
     identity: Identity
     ended_at: datetime
-    latency: float
+    latency: float | None
+    """``None`` where nobody here knows how long it took: the results of batches."""
     outcome: Outcome = "completed"
     failure: Failure | None = None
 
@@ -196,6 +225,10 @@ class ModelCall(Record):
     served: Served = field(default_factory=Served)
     attempts: int = 1
     failed_attempts: Sequence[Attempt] = ()
+    batch: str | None = None
+    """The batch that it is a result of, or the file that holds the results, by the provider's id for it."""
+    custom_id: str | None = None
+    """What the program called the request in that batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,9 +236,36 @@ class Span(Record):
     """A step around model calls: a function, a tool, an agent, a block of code."""
 
     name: str
-    kind: SpanKind
+    kind: str
+    """A `SpanKind`, or what another tracer calls it: ``chain``, ``retriever``, ``guardrail`` ..."""
     input: Any = None
     output: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which call or step something is said of, and who that belongs to."""
+
+    trace_id: str
+    span_id: str | None = None
+    """``None``: it is said of the whole trace."""
+    is_model_call: bool = False
+    identity: Identity = field(default_factory=Identity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark(Record):
+    """What is said of a call or a step afterwards; ``parent_id`` is the one that it is said of."""
+
+    kind: Literal["feedback", "metric", "evaluation"]
+    name: str | None = None
+    value: str | float | bool | None
+    """The words of a feedback, the value of a metric, the result of an evaluation."""
+    score: float | None = None
+    reasoning: str | None = None
+    model: str | None = None
+    """The model that judged."""
+    of_model_call: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +273,7 @@ class Event:
     """What PostHog is told: the last shape a record takes."""
 
     name: str
-    """``$ai_generation``, ``$ai_embedding``, ``$ai_span`` or ``$ai_trace``."""
+    """``$ai_generation``, ``$ai_embedding``, ``$ai_span``, ``$ai_trace``; ``$ai_feedback`` and its like."""
     uuid: str
     trace_id: str
     distinct_id: str | None
@@ -222,9 +282,18 @@ class Event:
     groups: Mapping[str, str] = field(default_factory=dict)
     timestamp: datetime | None = None
     no_log: bool = False
-    withheld: bool = False
-    """Whether its content must not leave, whatever the settings say."""
+    content: Policy | None = None
+    """What of it may leave, if that is less than the settings say."""
     project: tuple[str, str | None] | None = None
     """Key and address of the PostHog project it is for, if not for the configured one."""
     exception: BaseException | None = None
     """The exception behind a failed call, for a linked ``$exception`` event."""
+    traceback: TracebackType | None = None
+    """How far it had come when it was looked at: what the client sends along of it has to have been looked at, too."""
+    seen: frozenset[int] | None = None
+    """Signs of what it was made of then (`llm_track.chains.parts_of`)."""
+    flags: Any = None
+    """A snapshot of feature flags, of which the client makes properties."""
+    batch: str | None = None
+    """For the result of a batch: an id of the batch that is the same wherever its results are fetched.  Such an event
+    has the price of batches, and where nobody said who asked it is sent under this id."""

@@ -7,8 +7,10 @@ from contextvars import Context, copy_context
 from time import perf_counter, time
 from typing import Any, Protocol
 
+from llm_track import leaving
 from llm_track.context import Node
-from llm_track.records import Identity, Outcome, Record, SpanKind
+from llm_track.records import Identity, Outcome, Place, Record, SpanKind
+from llm_track.surroundings import Surroundings, around
 
 open_steps: dict[int, OpenStep] = {}
 """Steps that have not ended.  Leaving this table is what makes an ending the only one: `dict.pop` is atomic."""
@@ -17,17 +19,25 @@ open_steps: dict[int, OpenStep] = {}
 class OpenStep(Node):
     """A node with a beginning and one ending; ``settled`` is told of the ending."""
 
-    __slots__ = ("_settled", "context", "ended", "ended_at", "error", "outcome", "started")
+    __slots__ = ("_settled", "context", "ended", "ended_at", "error", "outcome", "started", "surroundings", "told")
 
-    def __init__(self, kind: SpanKind, identity: Identity | None, settled: Callable[[Any], None]) -> None:
+    untold = "polls"
+    """What an ending is counted as that nothing is told of."""
+
+    def __init__(self, kind: SpanKind, identity: Identity | None, settled: Callable[[Any], object]) -> None:
         super().__init__(kind, identity)
-        self.context: Context | None = copy_context()
+        copied = copy_context()
+        self.context: Context | None = copied
+        self.surroundings = around(copied)
         self.error: BaseException | None = None
         self.outcome: Outcome = "completed"
         self.ended = 0.0
         self.ended_at = 0.0
+        self.told: Place | None = None
+        """Where the worker told of it."""
         self._settled = settled
         open_steps[id(self)] = self
+        leaving.owe()
         self.started = perf_counter()
 
     @property
@@ -45,6 +55,8 @@ class OpenStep(Node):
         self.ended_at = time()
         self.outcome = outcome
         self.error = error
+        if self.surroundings is not None and self.context is not None:
+            self.surroundings = around(self.context, self.surroundings)
         self._settled(self)
 
     def fail(self, error: BaseException) -> None:
@@ -55,13 +67,18 @@ class OpenStep(Node):
         """End the step because nobody will ever end it."""
         self.settle("cancelled")
 
+    def discard(self) -> None:
+        """End the step without a word: what it stands for was never begun."""
+        if open_steps.pop(id(self), None) is self:
+            self.has_ended = True
+
     def forget(self) -> None:
         """Let go of what the event was made of.
 
         A context that was copied while the step was open keeps the step for as long as it lives, such as a connection
         in a pool does; it must not keep the program's data with it.
         """
-        self.context = self.error = None
+        self.context = self.error = self.surroundings = None
 
 
 def is_cancellation(error: BaseException) -> bool:
@@ -76,12 +93,19 @@ def is_cancellation(error: BaseException) -> bool:
 
 
 class Finished(Protocol):
-    """A span that has ended: it knows its context and how to describe itself."""
+    """A span that has ended, or what is said of one: it knows its context and how to describe itself."""
 
     context: Context | None
+    surroundings: Surroundings | None
+    told: Place | None
 
-    def record(self) -> Record:
-        """Return what happened."""
+    @property
+    def untold(self) -> str:
+        """What it is counted as where nothing is told of it."""
+        ...
+
+    def record(self) -> Record | None:
+        """Return what happened, if there is something to tell."""
         ...
 
     def forget(self) -> None:

@@ -26,6 +26,8 @@ _SCALARS = frozenset({str, int, float, bool, type(None), bytes})
 _NUMBERS = frozenset({int, float})
 _DEEPEST = 64
 """Nesting beyond this is cut: no API takes it, and it may be a cycle."""
+_USUAL = 8
+"""Nesting that requests have: beyond it values that contain themselves are looked for."""
 _MOST_VALUES = 200_000
 """Values beyond this are cut: an event cannot carry them, and a value that contains itself twice has no end."""
 
@@ -43,6 +45,21 @@ def snapshot(value: Any) -> Any:
 
 
 def _copy(value: Any, depth: int, left: list[int]) -> Any:
+    return _copied(value, depth, left) if depth <= _USUAL else _once(_copied, value, depth, left)
+
+
+def _once(read: Callable[[Any, int, list[int]], Any], value: Any, depth: int, left: list[int]) -> Any:
+    """Read a value that is not being read yet; ``left`` notes which are, after how many values may still be read."""
+    own = id(value)
+    if own in left[1:]:
+        return "[contains itself]"
+    left.append(own)
+    result = read(value, depth, left)
+    left.pop()
+    return result
+
+
+def _copied(value: Any, depth: int, left: list[int]) -> Any:
     kind = type(value)
     if issubclass(kind, dict):
         if too_much := _too_much(dict.__len__(value), depth, left):
@@ -94,6 +111,11 @@ def _json(value: Any, depth: int, left: list[int]) -> Any:
         return _text(value)
     if issubclass(kind, (int, float)):
         return _number(value)
+    return _json_of(value, depth, left) if depth <= _USUAL else _once(_json_of, value, depth, left)
+
+
+def _json_of(value: Any, depth: int, left: list[int]) -> Any:
+    kind = type(value)
     if too_much := _too_much(0, depth, left):
         return too_much
     if issubclass(kind, dict):
@@ -129,16 +151,32 @@ def _object(value: Any, depth: int, left: list[int]) -> Any:
         return _json(value.value, depth + 1, left)
     if issubclass(kind, (datetime, date, time)):
         return value.isoformat()
-    if issubclass(kind, (UUID, Decimal, PurePath, timedelta)):
+    if issubclass(kind, (UUID, Decimal, PurePath, timedelta)) or kind in (complex, range):
         return str(value)
     if issubclass(kind, (bytes, bytearray, memoryview)):
         return f"[{len(value)} bytes]"
+    if issubclass(kind, BaseException):
+        said = " ".join(word for word in value.args if type(word) is str)
+        return f"{kind.__qualname__}: {said}" if said else f"<{kind.__qualname__}>"
+    if kind.__module__ == "numpy":
+        return _json(_of_numpy(value, kind), depth + 1, left)
     stored = _stored(value, kind)
     if stored is not None:
         return _json(stored, depth + 1, left)
     if kind is MappingProxyType:
         return _json(dict(value), depth + 1, left)
     return f"<{kind.__qualname__}>"
+
+
+def _of_numpy(value: Any, kind: type) -> Any:
+    """Return a scalar or a short array as Python has it; of a long one its shape and what its items are."""
+    if getattr(value, "size", 0) > _LONGEST_ARRAY:
+        return f"<{kind.__qualname__} of {value.dtype} {'x'.join(map(str, value.shape))}>"
+    made = value.tolist() if hasattr(kind, "tolist") else None
+    return f"<{kind.__qualname__}>" if made is None or type(made) is kind else made
+
+
+_LONGEST_ARRAY = 1_000
 
 
 def _stored(value: Any, kind: type) -> dict[str, Any] | None:

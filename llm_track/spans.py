@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import FrameType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from llm_track import context, tasks
+from llm_track import budgets, context, tasks
 from llm_track._guard import guarded
 from llm_track.bodies import Held
 from llm_track.config import settings
@@ -27,10 +27,11 @@ _SET = guarded("set the output of a span")
 class LLMSpan:
     """What `llm_span` returns: a context manager, synchronous or not, and a decorator."""
 
-    def __init__(self, name: str | None, kind: SpanKind, given: dict[str, Any]) -> None:
+    def __init__(self, name: str | None, kind: SpanKind, given: dict[str, Any], budget: float | None = None) -> None:
         self._name = name
         self._kind: SpanKind = kind
         self._given = given
+        self._budget = budget
         self._steps: list[SpanStep] = []
         """The steps that are open: one, unless the same object is used at several places at a time."""
         self._latest: SpanStep | None = None
@@ -55,6 +56,26 @@ class LLMSpan:
         step = self._step() or self._latest
         return step.trace_id if step is not None else None
 
+    @property
+    def spent_usd(self) -> float | None:
+        """What the calls inside have cost so far, in US dollars, as far as it is known; ``None`` without a budget."""
+        budget = self._of_budget()
+        return budget.spent if budget is not None else None
+
+    @property
+    def unpriced_calls(self) -> int | None:
+        """How many calls inside have cost what nobody knows, and count in no budget; ``None`` without a budget.
+
+        Those of models without a price are among them, streams left before their counts came, calls that the program
+        gave up waiting for, speech, films, agents of a provider, tuning, and batches when they are submitted.
+        """
+        budget = self._of_budget()
+        return budget.unpriced if budget is not None else None
+
+    def _of_budget(self) -> budgets.Budget | None:
+        step = self._step() or self._latest
+        return step.budget if step is not None else None
+
     def set(self, *, input: Any = None, output: Any = None, metadata: Mapping[str, Any] | None = None) -> None:
         """Add what is known by now: the step's input, its output, and metadata for this step alone.
 
@@ -75,6 +96,7 @@ class LLMSpan:
                 outer = context.current()
                 identity = inherit(outer.identity if outer is not None else context.NOBODY, **self._given)
                 step = SpanStep(self._name or "span", self._kind, identity)
+                step.budget = budgets.opened(self._budget, step.name)
                 held = step.enter(frame)
                 if held is not None:
                     self._bodies[step] = held, tasks.follow()
@@ -108,7 +130,14 @@ class LLMSpan:
         """Open a new span of this kind around every call of a function."""
         return decorate(
             function,
-            Tracking(name=self._name, kind=self._kind, given=self._given, captures_input=False, captures_output=False),
+            Tracking(
+                name=self._name,
+                kind=self._kind,
+                given=self._given,
+                captures_input=False,
+                captures_output=False,
+                budget=self._budget,
+            ),
         )
 
 
@@ -120,7 +149,11 @@ def llm_span(
     groups: Mapping[str, str] | None = None,
     metadata: Mapping[str, Any] | None = None,
     no_log: bool = False,
+    content: bool | str | Iterable[str] | None = None,
+    flags: Any = None,
+    prompt: Any = None,
     kind: SpanKind = "span",
+    budget_usd: float | None = None,
 ) -> LLMSpan:
     """Name a step of the program, and who it is done for; the LLM calls inside belong to it.
 
@@ -133,16 +166,39 @@ def llm_span(
         groups: PostHog groups, ``{"company": "acme"}``; inherited and added to.
         metadata: properties of every event inside; names that begin with ``$ai_`` are ignored.
         no_log: ``True`` sends no event for the span and everything inside it.
+        content: what may leave of everything inside, as the setting ``content`` of `llm_track.configure`; it can hold
+            back what that setting and the spans around allow, and never allows more.
+        flags: what ``posthog.evaluate_flags(...)`` returned, or a dict of flags and their values: every event inside
+            says which they were (``$feature/...``), so that an experiment on prompts or models reads out in PostHog.
+            They leave whatever ``content`` holds back: a dict must have nothing personal in it.
+        prompt: the prompt of PostHog that the generations inside are made from: what ``Prompts.get(...,
+            with_metadata=True)`` returned, or its name, or a pair of name and version.
         kind: ``"span"``, ``"tool"`` or ``"agent"``.
+        budget_usd: what the calls inside may cost, in US dollars.  Once they have cost that much, the next call raises
+            `BudgetExceeded` and is not made.  A call counts when it has ended, so that what is under way at the same
+            time may exceed it; one whose cost nobody knows does not count, but for ``span.unpriced_calls``.  Pictures
+            and recordings count by their tokens; the results of a batch where they are first fetched, a moment later.
+            A budget is that of this process: others that go on with the trace have none of it.  What is not tracked is
+            seen by nobody: realtime and Live APIs, storage, tools that a provider bills apart.
+
+    Raises:
+        ConfigurationError: ``budget_usd`` is no amount of money.
 
     >>> with llm_span("checkout", user_id="u_1") as span:
     ...     span.set(output="done")
     """
-    given = {"user_id": user_id, "session_id": session_id, "groups": groups, "metadata": metadata, "no_log": no_log}
-    return LLMSpan(name if name is None or isinstance(name, str) else str(jsonable(name)), kind, given)
+    given: dict[str, Any] = {"user_id": user_id, "session_id": session_id, "groups": groups, "metadata": metadata}
+    given |= {"no_log": no_log, "content": content, "flags": flags, "prompt": prompt}
+    name = name if name is None or isinstance(name, str) else str(jsonable(name))
+    return LLMSpan(name, kind, given, budgets.limit(budget_usd))
+
+
+def step_of(span: LLMSpan) -> SpanStep | None:
+    """Return the step that a span is in this context, or was last; ``None`` before it is opened."""
+    return span._step() or span._latest
 
 
 def current_trace_id() -> str | None:
     """Return the id of the trace that runs now, or ``None`` outside of every span."""
     node = context.current()
-    return node.trace_id if node is not None else None
+    return (node.trace_id or None) if node is not None else None

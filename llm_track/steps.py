@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from llm_track import worker
+from llm_track import policies, worker
 from llm_track._guard import attempt, say_once
-from llm_track.failures import failure_of
-from llm_track.records import Identity, Record, Span, SpanKind
+from llm_track.budgets import Budget
+from llm_track.errors import ConfigurationError
+from llm_track.failures import failure_of, hold_back
+from llm_track.records import Failure, Identity, Policy, Record, Span, SpanKind
 from llm_track.settling import OpenStep
-from llm_track.snapshot import snapshot
+from llm_track.snapshot import jsonable, snapshot
+
+_begun: OrderedDict[str, None] = OrderedDict()
+"""Traces that an outermost step of this process stands for.  Others give us a trace that has no such step of ours: then
+the first one is the trace, and the next ones lie directly under it."""
+_MOST_BEGUN = 10_000
+
+
+def begins(trace_id: str) -> bool:
+    """Tell whether no outermost step of this process stands for the trace yet; from now on one does."""
+    if trace_id in _begun:
+        return False
+    _begun[trace_id] = None
+    if len(_begun) > _MOST_BEGUN:
+        _begun.popitem(last=False)  # at once: other threads begin traces, too
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +54,7 @@ class Arguments:
 class SpanStep(OpenStep):
     """A span while it is open."""
 
-    __slots__ = ("input", "name", "output", "own_metadata")
+    __slots__ = ("budget", "input", "is_first", "name", "output", "own_metadata")
 
     def __init__(self, name: str, kind: SpanKind, identity: Identity | None) -> None:
         super().__init__(kind, identity, worker.put)
@@ -44,6 +62,9 @@ class SpanStep(OpenStep):
         self.input: Any = None
         self.output: Any = None
         self.own_metadata: dict[str, Any] = {}
+        self.budget: Budget | None = None
+        self.is_first = self.parent_id is not None or begins(self.trace_id)
+        """Whether it may be the trace itself, if nothing is around it: of several in one trace only the first is."""
 
     def given(self) -> Any:
         """Return what the step was given; arguments by their names."""
@@ -69,13 +90,20 @@ class SpanStep(OpenStep):
         return {
             "span_id": self.id,
             "trace_id": self.trace_id,
-            "parent_id": self.parent_id,
-            "identity": _with(self.identity, self.own_metadata),
+            "parent_id": self.parent_id if self.is_first else self.trace_id,
+            "identity": _with(self.belonging(), self.own_metadata),
             "ended_at": datetime.fromtimestamp(self.ended_at, timezone.utc),
             "latency": self.latency,
             "outcome": self.outcome,
-            "failure": failure_of(self.error) if self.error is not None and self.outcome != "closed_early" else None,
+            "failure": self._failure(),
         }
+
+    def _failure(self) -> Failure | None:
+        if self.error is None or self.outcome == "closed_early":
+            return None
+        failure = failure_of(self.error)
+        hold_back(self.error, self.belonging())
+        return failure
 
 
 def _with(identity: Identity, metadata: Mapping[str, Any]) -> Identity:
@@ -90,6 +118,9 @@ def inherit(
     groups: Mapping[str, str] | None = None,
     metadata: Mapping[str, Any] | None = None,
     no_log: bool = False,
+    content: Any = None,
+    flags: Any = None,
+    prompt: Any = None,
 ) -> Identity:
     """Return the identity inside a span: what it names itself, else what the enclosing one named."""
     groups, metadata = _mapping("groups", groups), _mapping("metadata", metadata)
@@ -99,7 +130,55 @@ def inherit(
         groups={**outer.groups, **groups} if groups else outer.groups,
         metadata={**outer.metadata, **attempt(snapshot, metadata, otherwise={})} if metadata else outer.metadata,
         no_log=outer.no_log or attempt(bool, no_log, otherwise=True),
+        content=outer.content if content is None else policies.narrower(outer.content, _policy(content)),
+        flags=outer.flags if flags is None else _flags(flags),
+        prompt=outer.prompt if prompt is None else _prompt(prompt),
     )
+
+
+def _flags(flags: Any) -> Any:
+    """Return flags that the client can make properties of, or a copy of the flags with their values."""
+    if isinstance(flags, Mapping):
+        return jsonable(attempt(dict, flags, otherwise={}))
+    if all(callable(attempt(getattr, flags, name, None, otherwise=None)) for name in ("get_flag", "only")):
+        return flags
+    say_once(
+        f"llm_track ignores flags of type {type(flags).__name__}: give what posthog.evaluate_flags() returned, or a "
+        "dict like {'new-prompt': 'variant-b'}."
+    )
+    return None
+
+
+def _prompt(prompt: Any) -> tuple[str, int | str | None] | None:
+    """Return the name and the version of a prompt: a text, a pair, or an object or a dict with both.
+
+    A prompt that stands in the program because PostHog could not be asked has no name, and no prompt is told.
+    """
+    if isinstance(prompt, str):
+        return prompt, None
+    if isinstance(prompt, tuple) and len(prompt) == 2:
+        name, version = prompt
+    elif isinstance(prompt, Mapping):
+        name, version = (attempt(prompt.get, key, otherwise=None) for key in ("name", "version"))
+    else:
+        name, version = (attempt(getattr, prompt, key, None, otherwise=None) for key in ("name", "version"))
+    if isinstance(name, str) and name:
+        return name, version if type(version) in (int, str) else None
+    if name is not None or not attempt(hasattr, prompt, "prompt", otherwise=False):
+        say_once(
+            f"llm_track ignores a prompt of type {type(prompt).__name__}: give its name, a pair of name and version, "
+            "or what posthog's Prompts.get(..., with_metadata=True) returned."
+        )
+    return None
+
+
+def _policy(content: Any) -> Policy:
+    """A policy that cannot be understood lets nothing leave: what it was meant to hold back, nobody knows."""
+    try:
+        return policies.policy(content)
+    except ConfigurationError as error:
+        say_once(f"llm_track sends no content of a span: {error}")
+        return policies.NOTHING
 
 
 def _mapping(name: str, value: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import wrapt
 
+from llm_track import answers
 from llm_track._guard import guarded
 from llm_track.calls import Call
 from llm_track.wire import Answer
@@ -26,13 +27,25 @@ _WATCH = guarded("watch a stream")
 def watch(call: Call, result: Any, response: Any, answer: Answer) -> None:
     """Settle the call when the unread response has been read, closed, broken or dropped."""
     call.answer = answer
+    if call.provider.listen is not None:
+        call.provider.listen(response, _Listener(call, answer))
+        if not call.is_attempt:
+            answers.note(call, response.body)  # a program may hand it on without the dict around it
+        return
     tap = _Tap(response.stream)
     tap._self_answer = answer
+    tap._self_keep = answer.pieces.append if _is_wanted(call, answer) else answer.pass_by
     tap._self_call = call
     tap._self_last_reference = _Dropped(call)
     inner = follow(call, result, tap._self_last_reference)
     tap._self_inner = weakref.ref(inner) if isinstance(inner, _GENERATORS) else lambda: inner
     response.stream = tap
+
+
+def _is_wanted(call: Call, answer: Answer) -> bool:
+    """Tell whether somebody will read what came, which else need not be kept."""
+    reading = call.reading
+    return not answer.is_file or reading.format is not None or reading.batch is not None or call.is_attempt
 
 
 def follow(call: Call, result: Any, last_reference: _Dropped | None) -> Any:
@@ -58,6 +71,37 @@ class _Dropped:
             self.call.stop()
 
 
+class _Listener:
+    """Tells a call how its answer is read.  Whoever reads holds it, and nobody else."""
+
+    __slots__ = ("_answer", "_call", "_last_reference")
+
+    def __init__(self, call: Call, answer: Answer) -> None:
+        self._call, self._answer, self._last_reference = call, answer, _Dropped(call)
+
+    def piece(self, piece: bytes) -> None:
+        """Keep what was read; what is read once more out of a buffer is not new."""
+        if not self._answer.ended:
+            self._answer.pieces.append(piece)
+            self._answer.times.append(perf_counter())
+
+    def end(self) -> None:
+        """Note that there is no more to read."""
+        self._answer.ended = True
+        with _WATCH:
+            self._call.finish()
+
+    def broke(self, error: BaseException) -> None:
+        """Note the exception that reading gave the program."""
+        with _WATCH:
+            self._call.fail(error)
+
+    def stop(self) -> None:
+        """Note that the program reads no further."""
+        with _WATCH:
+            self._call.stop()
+
+
 _GENERATORS = (GeneratorType, AsyncGeneratorType)
 
 
@@ -65,6 +109,7 @@ class _Tap(wrapt.ObjectProxy[Any]):
     """The byte stream of an HTTP response, remembered as it passes.  Its class stays that of the original."""
 
     _self_answer: Answer
+    _self_keep: Callable[[bytes], None]
     _self_call: Call
     _self_last_reference: _Dropped | None
     _self_inner: Callable[[], Any]
@@ -72,7 +117,7 @@ class _Tap(wrapt.ObjectProxy[Any]):
 
     def __iter__(self) -> Iterator[bytes]:
         answer = self._self_answer
-        keep, stamp = answer.pieces.append, answer.times.append
+        keep, stamp = self._self_keep, answer.times.append
         try:
             for piece in self.__wrapped__:
                 keep(piece)
@@ -85,7 +130,7 @@ class _Tap(wrapt.ObjectProxy[Any]):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         answer = self._self_answer
-        keep, stamp = answer.pieces.append, answer.times.append
+        keep, stamp = self._self_keep, answer.times.append
         try:
             async for piece in self.__wrapped__:
                 keep(piece)
@@ -150,18 +195,44 @@ def _follow(
     call.finish()
 
 
-async def _follow_async(
+class _Pulling(wrapt.ObjectProxy[Any]):
+    """The same for an asynchronous iterator.  A generator around it would be closed by the event loop beside it."""
+
+    _self_call: Call
+    _self_hides: Callable[[Any], bool] | None
+    _self_last_reference: _Dropped | None
+
+    def __aiter__(self) -> Any:
+        return self
+
+    async def __anext__(self) -> Any:
+        hides = self._self_hides
+        try:
+            while True:
+                chunk = await self.__wrapped__.__anext__()
+                if hides is None or not hides(chunk):
+                    return chunk
+        except StopAsyncIteration:
+            self._self_call.finish()
+            raise
+        except GeneratorExit:
+            self._self_call.stop()
+            raise
+        except BaseException as error:
+            self._self_call.fail(error)
+            raise
+
+    async def aclose(self) -> None:
+        self._self_call.stop()
+        await self.__wrapped__.aclose()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__wrapped__.__reduce_ex__(protocol)
+
+
+def _follow_async(
     inner: Any, call: Call, hides: Callable[[Any], bool] | None, last_reference: _Dropped | None
-) -> AsyncIterator[Any]:
-    """The same for an asynchronous iterator, which has no ``yield from``."""
-    try:
-        async for chunk in inner:
-            if hides is None or not hides(chunk):
-                yield chunk
-    except GeneratorExit:
-        call.stop()  # the SDK's own iterator is closed by whoever closes it without us: the event loop
-        raise
-    except BaseException as error:
-        call.fail(error)
-        raise
-    call.finish()
+) -> _Pulling:
+    pulling = _Pulling(inner)
+    pulling._self_call, pulling._self_hides, pulling._self_last_reference = call, hides, last_reference
+    return pulling

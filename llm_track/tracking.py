@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, ParamSpec, TypeVar, overload
 
-from llm_track import context, stepping
+from llm_track import budgets, context, stepping
 from llm_track._guard import attempt, guarded
 from llm_track.config import settings
 from llm_track.formats import Format
@@ -39,6 +39,7 @@ class Tracking:
     provider: str | None = None
     format: Format | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
+    budget: float | None = None
 
 
 @overload
@@ -58,6 +59,10 @@ def track_llm(
     groups: Mapping[str, str] | None = None,
     metadata: Mapping[str, Any] | None = None,
     no_log: bool = False,
+    content: bool | str | Iterable[str] | None = None,
+    flags: Any = None,
+    prompt: Any = None,
+    budget_usd: float | None = None,
 ) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
 def track_llm(
     function: Callable[..., Any] | None = None,
@@ -70,6 +75,7 @@ def track_llm(
     model: str | None = None,
     provider: str | None = None,
     format: Format | None = None,
+    budget_usd: float | None = None,
     **given: Any,
 ) -> Any:
     """Make every call of a function a step of the trace.
@@ -85,7 +91,9 @@ def track_llm(
         model, provider: for ``kind="generation"``: what the event says where the JSON does not.
         format: for ``kind="generation"``: a module of `llm_track.formats` that reads what the function returns: the
             provider's JSON, or an iterator of its chunks.
-        given: ``user_id``, ``session_id``, ``groups``, ``metadata``, ``no_log`` as in `llm_span`.
+        budget_usd: what the calls inside one call of the function may cost, in US dollars, as in `llm_span`.
+        given: ``user_id``, ``session_id``, ``groups``, ``metadata``, ``no_log``, ``content``, ``flags`` and
+            ``prompt`` as in `llm_span`.
 
     >>> @track_llm(kind="tool")
     ... def search(query: str) -> list[str]:
@@ -100,6 +108,7 @@ def track_llm(
         provider=provider,
         format=format,
         given=given,
+        budget=budgets.limit(budget_usd),
     )
     inherit(context.NOBODY, **given)  # a misspelt argument is an error here, where the function is written
     if function is not None:
@@ -209,6 +218,16 @@ def _run(inner: Any, unstarted: Unstarted, opened: stepping.Opener, gave: steppi
 def _open(
     tracking: Tracking, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> OpenStep | None:
+    """Open the span of a function; one that asks a model by itself is refused by a budget that is spent."""
+    step = _opened(tracking, function, args, kwargs)
+    if budgets.in_use and step is not None and step.kind == "generation":
+        budgets.admit(step)
+    return step
+
+
+def _opened(
+    tracking: Tracking, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> OpenStep | None:
     with _OPEN:
         if not settings().enabled:
             return None
@@ -219,6 +238,7 @@ def _open(
             step: SpanStep = HomemadeCall(name, identity, tracking.provider, tracking.model, tracking.format)
         else:
             step = SpanStep(name, tracking.kind, identity)
+        step.budget = budgets.opened(tracking.budget, name)
         if tracking.captures_input:
             step.input = attempt(_arguments, function, args, kwargs, otherwise=None)
         return step

@@ -9,26 +9,27 @@ from __future__ import annotations
 import atexit
 import os
 import queue
-import sys
 import threading
 from collections import Counter
-from contextvars import Context
-from time import monotonic
+from contextlib import suppress
+from time import monotonic, process_time
 from typing import Any
 
-from llm_track import processors, properties, reader, sampling
+from llm_track import batches, context, ending, leaving, pipeline, reader
 from llm_track._guard import faults, guarded, logger, own_thread
-from llm_track.calls import Call
 from llm_track.config import Settings, settings
-from llm_track.records import Event, Record
-from llm_track.settling import Finished, open_steps
+from llm_track.records import Event, Place
+from llm_track.sampling import Sampler
+from llm_track.settling import open_steps
 from llm_track.sinks import Sink
 
 LONGEST_QUEUE = 100_000
 ANSWER_SECONDS = 2.5
-"""How long the end of the program is held up while nothing of what is left is taken."""
+"""How long the end of the program waits while nothing of what is left is taken."""
+BUSY_SECONDS = 0.1
+"""Processor time in such a while that says that events are being made: waiting needs less."""
 EXIT_SECONDS = 10.0
-"""How long it is held up at most, while events are taken."""
+"""How long it is held up at most, while events are made or taken."""
 
 
 class _Worker:
@@ -39,12 +40,15 @@ class _Worker:
         self.sink: Sink | None = None
         self.sink_settings: Settings | None = None
         self.override: Sink | None = None
+        self.sampler = Sampler()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._prepared = threading.Event()
-        self._markers = 0
-        """How many of the entries of the queue are no events but mark how far it was worked off."""
+        self._markers: list[None] = []
+        """One for each entry of the queue that is something to do.  A number that two threads change is soon wrong."""
         self._handling = False
+        self._refused = 0
+        """How many events came back from the client, refused for their size."""
 
     @property
     def queue(self) -> queue.SimpleQueue[Any]:
@@ -52,18 +56,19 @@ class _Worker:
         made: queue.SimpleQueue[Any] | None = self.__dict__.get("_queue")
         return made if made is not None else self.__dict__.setdefault("_queue", queue.SimpleQueue())
 
-    def put(self, work: Any) -> None:
-        if self.queue.qsize() >= LONGEST_QUEUE:
+    def put(self, work: Any) -> bool:
+        if self.queue.qsize() >= LONGEST_QUEUE and not callable(work):
             self.counts["dropped_queue_full"] += 1
             if self.counts["dropped_queue_full"] == 1:
-                logger.warning(
-                    "llm_track drops events: %d are waiting. Calls are unaffected; see llm_track.stats().",
-                    LONGEST_QUEUE,
-                )
-            return
+                said = "llm_track drops events: %d are waiting. Calls are unaffected; see llm_track.stats()."
+                logger.warning(said, LONGEST_QUEUE)
+            return False
+        leaving.owe()
+        self._markers += [None] * callable(work)
         self.queue.put(work)
         if self._thread is None:
             self.start()
+        return True
 
     def start(self) -> None:
         """Start the thread.
@@ -79,12 +84,12 @@ class _Worker:
                     thread = threading.Thread(target=self._run, name="llm_track", daemon=True)
                     thread.start()
                     self._thread = thread
-                    _deliver_before_a_child_leaves()
         finally:
             self._starting.release()
 
     def _run(self) -> None:
         own_thread()
+        context.be_silent()
         with _busy, guarded("prepare the delivery of events", background=True):
             self._sink()  # builds the client now, while the program still runs: it starts threads of its own
         self._prepared.set()
@@ -92,48 +97,34 @@ class _Worker:
             self._handle(self.queue.get())
 
     def _handle(self, work: Any) -> None:
-        if isinstance(work, threading.Event):
-            self._markers -= 1
-            work.set()
+        if callable(work):
+            self._markers.pop()
+            with _busy, guarded("prepare what is needed later", background=True):
+                work()
             return
-        done, self._handling = False, True
-        with _busy, guarded("turn a call into an event", background=True):
-            self._deliver(work)
-            done = True
-        if not done:
-            self.counts["dropped_fault"] += 1
-        work.forget()
+        self._handling = True
+        if isinstance(work, Event):
+            with _busy, guarded("send an event again", background=True):
+                self.counts[pipeline.emit_again(self._sink(), work)] += 1
+        else:
+            self._handle_records(work)
         self._handling = False
 
-    def _deliver(self, work: Any) -> None:
-        chosen = settings()
-        record: Record | None = reader.model_call(work) if isinstance(work, Call) else work.record()
-        if record is None:
-            self.counts["polls"] += 1
-            return
-        event = self._event(record, chosen)
-        if event is None:
-            return
-        sink = self._sink()
-        if sink is None:
-            self.counts["dropped_no_key"] += 1
-        elif (work.context or Context()).run(sink.emit, event):
-            self.counts["admitted"] += 1
-        else:
-            self.counts["dropped_refused_by_client"] += 1
-
-    def _event(self, record: Record, chosen: Settings) -> Event | None:
-        event = properties.event(record)
-        if event.no_log:
-            self.counts["no_log"] += 1
-            return None
-        if not sampling.keep(event, chosen.sample_rate):
-            self.counts["sampled_out"] += 1
-            return None
-        kept = processors.run([*processors.built_in(chosen), *chosen.processors], event)
-        if kept is None:
-            self.counts["dropped_by_processor"] += 1
-        return kept
+    def _handle_records(self, work: Any) -> None:
+        records, more = batches.records(work, reader.model_call), True
+        told: Place | None = None
+        while more:  # one by one, with room between for a fork
+            more = done = False
+            with _busy, guarded("turn a call into an event", background=True):
+                for record in records:
+                    more = True
+                    told = pipeline.deliver(record, work, self.sampler, self._sink, self.counts)
+                    break
+                done = True
+            if not done:
+                self.counts["dropped_fault"] += 1
+        work.told = told
+        work.forget()
 
     def _sink(self) -> Sink | None:
         if self.override is not None:
@@ -147,38 +138,51 @@ class _Worker:
         if self.sink is not None:
             with guarded("flush the posthog client that was replaced", background=True):
                 self.sink.flush(EXIT_SECONDS)
+        ending.before_the_end(lambda: self._make(chosen))
+
+    def _make(self, chosen: Settings) -> None:
         from llm_track.sinks import posthog
 
-        self.sink, self.sink_settings = posthog.build(chosen, self.counts), chosen
-        atexit.unregister(at_exit)  # exit hooks run last in, first out: ours must run before the client's
-        atexit.register(at_exit)
+        self.sink, self.sink_settings = posthog.build(chosen, self.counts, self._again), chosen
+        atexit.register(at_exit)  # once more: hooks run last in, first out, and ours must run before the client's
+
+    def _again(self, refused: Event) -> None:
+        self._refused += 1
+        self.queue.put(refused)
 
     def waiting(self) -> int:
         """Return how many events have yet to be delivered."""
-        left = self.queue.qsize() - self._markers + self._handling
+        left = self.queue.qsize() - len(self._markers) + self._handling + batches.waiting()
         return left + (self.sink.waiting() if self.sink is not None else 0)
 
     def flush(self, timeout: float, *, last: bool = False) -> bool:
         """Wait until everything put so far has been handed to the sink, then flush the sink."""
         until = monotonic() + timeout
-        if not self.drain(timeout):
-            return False
-        if self.sink is not None:
-            with guarded("flush the posthog client", background=True):
-                self.sink.flush(max(until - monotonic(), 0.0), last=last)
+        for _ in range(2):  # what a host refuses for its size comes back, and is sent once more
+            refused = self._refused
+            if not self.drain(max(until - monotonic(), 0.0)):
+                return False
+            if self.sink is not None:
+                with guarded("flush the posthog client", background=True):
+                    self.sink.flush(max(until - monotonic(), 0.0), last=last)
+            if refused == self._refused:
+                break
         return True
 
     def deliver_last(self) -> int:
-        """Deliver for as long as events are taken, and not for ever; return how many are left."""
-        until, before = monotonic() + EXIT_SECONDS, self.waiting()
+        """Deliver for as long as events are made and taken, and not for ever; return how many are left."""
+        until = monotonic() + EXIT_SECONDS
         if self._thread is not None and self._thread.is_alive():
             self._prepared.wait(EXIT_SECONDS)  # a busy machine may still be importing the client
         while True:
+            before, computed = self._left(), process_time()
             self.flush(min(ANSWER_SECONDS, max(until - monotonic(), 0.0)), last=True)
-            left = self.waiting()
-            if not left or left >= before or monotonic() >= until:
-                return left
-            before = left
+            left, is_busy = self._left(), process_time() - computed > BUSY_SECONDS
+            if not any(left) or monotonic() >= until or (left == before and not is_busy):
+                return left[1]
+
+    def _left(self) -> tuple[int, int]:  # how many calls and spans are no events yet, and how much is left in all
+        return self.queue.qsize() - len(self._markers), self.waiting()
 
     def drain(self, timeout: float) -> bool:
         """Wait until everything put so far has been handed to the sink."""
@@ -186,33 +190,31 @@ class _Worker:
             self._drain_here(monotonic() + timeout)
             return True
         passed = threading.Event()
-        self._markers += 1
-        self.queue.put(passed)
+        self.put(passed.set)
         return passed.wait(timeout)
 
     def _drain_here(self, until: float) -> None:
         """Where no thread runs (a fork, an interpreter that ends) the queue is worked off on the calling thread."""
-        while monotonic() < until:
-            try:
-                work = self.queue.get_nowait()
-            except queue.Empty:
-                return
-            self._handle(work)
+        with suppress(queue.Empty):
+            while monotonic() < until:
+                self._handle(self.queue.get_nowait())
 
 
 _worker = _Worker()
 _busy = threading.RLock()
-"""Held by the worker while it works.  A fork waits for it: amid an import, or amid the client's first look at the
-machine, it would leave the child with locks that nobody opens."""
+"""Held by the worker while it works.  A fork waits for it: amid an import it would leave locks that nobody opens."""
 _held_for_fork = False
+_given_up = 0
+"""How many events were left when the program's end had been held up for long enough."""
 _exiting = False
 """From Python 3.12 on no thread starts once the interpreter ends: what is left is worked off where it is flushed."""
 
 
-def put(work: Call | Finished) -> None:
-    """Hand over a settled call or span; never blocks and never raises."""
+def put(work: Any) -> bool:
+    """Hand over a settled call or span, or a function to be called there, without waiting; tell if there was room."""
     with _PUT:
-        _worker.put(work)
+        return _worker.put(work)
+    return False
 
 
 _PUT = guarded("queue an event")
@@ -238,7 +240,8 @@ def flush(timeout: float | None = None) -> bool:
 def stats() -> dict[str, int]:
     """Return what became of the events of this process, by name, and how many faults were swallowed."""
     counted = {"admitted": 0, **_worker.counts, "queued": _worker.queue.qsize(), "open_steps": len(open_steps)}
-    return counted | {f"fault: {kind}": number for kind, number in faults.items()}
+    counted |= {"held_back": _worker.sampler.held} if _worker.sampler.held else {}
+    return counted | {f"fault: {kind}": number for kind, number in list(faults.items())}
 
 
 def send_to(sink: Sink | None) -> Sink | None:
@@ -248,17 +251,13 @@ def send_to(sink: Sink | None) -> Sink | None:
 
 
 def at_exit() -> None:
-    """Settle what is still open and deliver what is left, in bounded time."""
-    global _exiting
-    _exiting = True
-    shutdown()
-
-
-def _deliver_before_a_child_leaves() -> None:
-    """A child of `multiprocessing` leaves without running exit hooks, but it runs the finalizers of that module."""
-    multiprocessing = sys.modules.get("multiprocessing.util")
-    if multiprocessing is not None and sys.modules["multiprocessing.process"].parent_process() is not None:
-        multiprocessing.Finalize(None, shutdown, exitpriority=0)
+    """Do so when the interpreter ends; once more only if there is something new, as nobody waits twice for the old."""
+    global _exiting, _given_up
+    with guarded("deliver the last events"):
+        if not _exiting or open_steps or _worker.waiting() != _given_up:
+            _exiting = True
+            shutdown()
+            _given_up = _worker.waiting()
 
 
 def shutdown() -> None:
@@ -296,5 +295,6 @@ def _after_fork_in_parent() -> None:
 
 
 atexit.register(at_exit)
+leaving.deliver_by(shutdown)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork)

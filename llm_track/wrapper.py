@@ -6,13 +6,13 @@ What a call turned out to be is decided on its *result*: something to await, som
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
-from inspect import isawaitable
+from collections.abc import Callable
+from functools import lru_cache
+from inspect import isawaitable, iscoroutinefunction
 from time import perf_counter
 from typing import Any
 
-from llm_track import context, worker
+from llm_track import answers, attempts, budgets, context, worker
 from llm_track._guard import attempt, guarded
 from llm_track.calls import Call
 from llm_track.config import settings
@@ -21,11 +21,13 @@ from llm_track.iterators import is_stream, pursue
 from llm_track.providers import Invocation, Provider, Reading, Target
 from llm_track.streams import follow, watch
 from llm_track.wire import Answer
+from llm_track.wire.encoding import decoder, is_unpacked
 from llm_track.wire.pulled import Pulled
 
 _READ = guarded("read what a call asks for")
 _OBSERVE = guarded("observe an answer")
 _WITNESS = guarded("see an HTTP response")
+_MADE = guarded("see how a client is made")
 
 Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
 
@@ -40,6 +42,8 @@ def call_wrapper(provider: Provider, target: Target, wanted: Callable[[Any], boo
                 call = _start(provider, target, instance, args, kwargs)
         if call is None:
             return wrapped(*args, **kwargs)
+        if budgets.in_use and not iscoroutinefunction(wrapped):
+            budgets.admit(call)
         before, unstarted = context.place(call), Unstarted()
         try:
             result = _ask(call, wrapped, args, kwargs)
@@ -87,8 +91,9 @@ def _start(
     owner = context.owner()
     if owner is not None and not isinstance(owner, Call):
         return None
-    if owner is not None and _is_aside(owner):
-        owner = None
+    owner = None if owner is not None and _is_aside(owner) else owner
+    if owner is None and target.transport is not None:
+        return None
     reading = _read(target, owner is not None and owner.provider is provider, Invocation(instance, args, kwargs))
     if owner is not None and reading is not None and owner.reading.kind == "endpoint" != reading.kind:
         owner, reading = None, target.read(Invocation(instance, args, kwargs))  # a model that an endpoint asks
@@ -103,8 +108,7 @@ def _start(
 
 
 def _read(target: Target, inner: bool, invocation: Invocation) -> Reading | None:
-    read = target.read_inner if inner and target.read_inner is not None else target.read
-    return read(invocation)
+    return (target.read_inner if inner and target.read_inner is not None else target.read)(invocation)
 
 
 def _is_aside(owner: Call) -> bool:
@@ -151,6 +155,8 @@ def _is_same_call(around: context.Node | None, provider: Provider, reading: Read
 
 async def _drive(call: Call, unstarted: Unstarted, again: Callable[[], Any]) -> Any:
     """Await the SDK with the call as the current node."""
+    if budgets.in_use:
+        budgets.admit(call)
     before = context.place(call)
     try:
         result = await _answered(call, unstarted, again)
@@ -175,10 +181,12 @@ def _observe(call: Call, result: Any) -> Any:
     """Settle a call whose answer is here; watch one whose answer is yet to be read.  Return what the program gets."""
     observed = False
     with _OBSERVE:
-        observed = _settled_or_watched(call, result)
+        observed = _settled_or_watched(call, result) or attempts.ends_when_read(call)
     with _OBSERVE:
-        if not observed and call.provider.layers and is_stream(result):
+        if not observed and not call.provider.sees_wire and is_stream(result):
             result, observed = _pursued(call, result), True
+    if not call.is_attempt:
+        answers.note(call, result)
     if not observed:
         call.finish(result)
     return result
@@ -194,17 +202,23 @@ def _pursued(call: Call, stream: Any) -> Any:
 
 
 def _settled_or_watched(call: Call, result: Any) -> bool:
+    if call.provider.gives_response(result):
+        call.witnessed = {"response": result}
     answered = _answer(call)
     if answered is None:
         return False
     response, answer = answered
-    if answer.ended or response.is_closed:
-        call.answer = answer
+    call.answer = answer
+    if call.provider.repeats(response):
+        call.discard()
+    elif answer.ended or response.is_closed:
         call.finish()
         if call.reading.hides is not None:
             follow(call, result, None)
+    elif call.provider.listen is None and not hasattr(response, "stream"):  # unseen, but for what the program pulls
+        return False
     else:
-        answer.decode = _decoder(response)
+        answer.decode = decoder(response)
         watch(call, result, response, answer)
     return True
 
@@ -224,62 +238,51 @@ def _answer(call: Call) -> tuple[Any, Answer] | None:
         return None
     response, retries = call.provider.answer(call.witnessed)
     call.witnessed = None
-    answer = Answer(
-        status=response.status_code, headers=response.headers, url=str(response.request.url), retries=retries
-    )
+    answer = Answer(response.status_code, response.headers, str(response.request.url), retries)
     if response.is_stream_consumed or response.is_closed:
         answer.content = attempt(lambda: response.content, otherwise=None)  # closed unread, it has none
         answer.ended, answer.times = answer.content is not None, [perf_counter()]
+        answer.unpacked = attempt(is_unpacked, response, otherwise=True)
     return response, answer
-
-
-def _decoder(response: Any) -> Callable[[list[bytes]], list[bytes]] | None:
-    """Return what undoes the content encoding of a body that was kept as it came: the HTTP library's own decoder."""
-    if response.headers.get("content-encoding", "identity") == "identity":
-        return None
-    kind: Any = type(response)
-    headers = {"content-encoding": response.headers["content-encoding"]}
-
-    def decode(pieces: list[bytes]) -> list[bytes]:
-        decoded: list[bytes] = []
-        attempt(_decode, partial(kind, 200, headers=headers), pieces, decoded, otherwise=None)
-        return decoded
-
-    return decode
-
-
-_LONGEST_DECODED = 64 * 1024 * 1024
-"""Bytes.  No model says as much; a compressed body of a megabyte can."""
-
-
-def _decode(respond: Callable[..., Any], pieces: list[bytes], decoded: list[bytes]) -> None:
-    """Add to ``decoded`` what each piece says, until the body ends, an error ends it, or it turns out to be a bomb."""
-
-    def fed() -> Iterator[bytes]:
-        for piece in pieces:
-            decoded.append(b"")
-            yield piece
-
-    length = 0
-    for part in respond(content=fed()).iter_bytes():
-        decoded[-1] += part
-        length += len(part)
-        if length > _LONGEST_DECODED:
-            return
 
 
 _CALLING = frozenset({_ask.__code__, _drive.__code__})
 """The code of the frames between which and the SDK's request lies nothing but the SDK."""
 
 
-def witness_wrapper(provider: Provider) -> Wrapper:
-    """Return the wrapper of the method that an SDK calls with the HTTP response: it tells the call in progress."""
+def has_seen(error: BaseException) -> bool:
+    """Tell whether an exception came out of a call that is tracked, which then tells of it."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in _CALLING:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def witness_wrapper(provider: Provider, notes: Callable[[Any, Invocation], None] | None = None) -> Wrapper:
+    """Return the wrapper of a method that an SDK calls amid a call, with the HTTP response: it tells the call of it."""
 
     def wrapper(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         with _WITNESS:
             call = context.current()
             if isinstance(call, Call) and call.provider is provider:
-                call.witnessed = kwargs
+                if notes is None:
+                    call.witnessed = kwargs
+                else:
+                    notes(call, Invocation(instance, args, kwargs))
         return wrapped(*args, **kwargs)
+
+    return wrapper
+
+
+def made_wrapper(made: Callable[[Invocation], None]) -> Wrapper:
+    """Return the wrapper of a constructor, which tells with what an object was made."""
+
+    def wrapper(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = wrapped(*args, **kwargs)
+        with _MADE:
+            made(Invocation(instance, args, kwargs))
+        return result
 
     return wrapper

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 
+import freezegun
+import hypothesis
 import pytest
 
-from llm_track import _guard, config
+from llm_track import _guard, batches, config, steps
+
+_FROZEN = ("llm_track", "posthog", "genai_prices", "pytest", "_pytest", "pluggy", "xdist", "execnet", "hypothesis",
+           "tests", "test_", "conformance", "formats", "providers", "sinks", "asyncio")  # fmt: skip
+freezegun.configure(
+    extend_ignore_list=[
+        package
+        for package in packages_distributions()
+        if not any(frozen.startswith(package) or package.startswith(frozen) for frozen in _FROZEN)
+    ]
+)
+"""To freeze time, every module is looked through.  Some import parts of themselves when they are looked at, which fails
+amid that, and leaves time frozen for all later tests."""
+
+
+hypothesis.settings.register_profile("llm_track", deadline=None)  # a busy machine is no reason to fail
+hypothesis.settings.load_profile("llm_track")
 
 
 @pytest.fixture(autouse=True)
@@ -15,12 +35,27 @@ def _nothing_configured() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("POSTHOG_", "LLM_TRACK_"))]:
             patch.delenv(name)
+        patch.setattr(steps, "_begun", OrderedDict())  # many tests have the trace of the W3C's example
         config.reset()
         yield
     config.reset()
     faults = list(_guard.raised_in_background)
     _guard.raised_in_background.clear()
     assert faults == []
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """What is logged here.  Steps that an earlier test dropped are settled whenever the garbage collector finds them:
+    what the worker then says of the missing key is not of this test."""
+    caplog.handler.addFilter(lambda record: not record.getMessage().startswith("POSTHOG_API_KEY is not set"))
+    return caplog
+
+
+@pytest.fixture
+def nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has told of no result of a batch."""
+    monkeypatch.setattr(batches, "_told", batches.Told())
 
 
 @pytest.fixture

@@ -75,3 +75,15 @@ def test_the_id_is_the_same_wherever_a_run_is_fetched():
     assert len(set(ids)) == 3
     assert span_id("openai", a_response(pending=True)) == ids[0]
     assert [str(uuid.UUID(each)) for each in ids] == ids
+
+
+def test_an_answer_that_does_not_say_where_it_runs():
+    """Fetched unfinished, or known as accepted, it is a background run; any other was told by who asked for it."""
+    runs = Runs()
+    assert not runs.is_run(a_response("done", background=None))
+    assert runs.is_run(a_response("seen", pending=True, background=None))
+    assert runs.is_run(a_response("seen", background=None))
+    runs.accepted(a_response("asked", pending=True, background=True), BODY, 5.0, Identity())
+    assert runs.is_run(a_response("asked", background=None))
+    assert runs.is_run(a_response(None, pending=True, background=None))
+    assert not runs.is_run(a_response(None, background=None))

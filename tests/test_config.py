@@ -14,23 +14,31 @@ DEFAULTS = Settings()
 TEXTS = [
     ("api_key", "POSTHOG_API_KEY", "phc_argument", "phc_environment"),
     ("host", "POSTHOG_API_URL", "https://argument.example", "https://environment.example"),
-    ("content", "LLM_TRACK_CONTENT", "full", "metadata"),
     ("cost", "LLM_TRACK_COST", "local", "off"),
+    ("ai_lane", "LLM_TRACK_AI_LANE", "on", "off"),
+    ("feedback_secret", "LLM_TRACK_FEEDBACK_SECRET", "an argument that is long", "a variable that is long"),
 ]
 VALUES = [
     *TEXTS,
     ("sample_rate", "LLM_TRACK_SAMPLE_RATE", 0.5, "0.25"),
+    ("keep_slower_than", "LLM_TRACK_KEEP_SLOWER_THAN", 10.0, "2.5"),
+    ("keep_costlier_than", "LLM_TRACK_KEEP_COSTLIER_THAN", 0.5, "0.25"),
     ("enabled", "LLM_TRACK_ENABLED", True, "false"),
     ("exceptions", "LLM_TRACK_EXCEPTIONS", False, "true"),
+    ("redact_seconds", "LLM_TRACK_REDACT_SECONDS", 2.0, "0.25"),
     ("follow_threads", "LLM_TRACK_FOLLOW_THREADS", True, "false"),
 ]
 
 
 def test_every_setting_with_a_variable_is_tried_here():
-    """Each setting but the two that only code can give has an environment variable, and all are in this file."""
+    """Each setting but the two that only code can give has an environment variable, and all are tried in this file, but
+    for the content policy, the redactors and the prices, which are tried in files of their own."""
     assert {name for name, *_ in VALUES} == {item.name for item in dataclasses.fields(Settings)} - {
         "client",
+        "content",
+        "prices",
         "processors",
+        "redact",
     }
 
 
@@ -151,13 +159,20 @@ def test_an_unknown_name_like_no_other_is_named_without_advice():
 @pytest.mark.parametrize(
     ("name", "value", "advice"),
     [
-        ("content", "some", "'full', 'metadata'"),
+        ("content", "some", "'full', 'metadata' or 'none'"),
+        ("content", 7, "'full', 'metadata' or 'none'"),
+        ("content", ["inputs", "ouputs"], "Did you mean 'outputs'"),
+        ("content", [], "write 'none'"),
+        ("content", ",", "'full', 'metadata' or 'none'"),
         ("cost", "cheap", "'auto', 'local', 'off'"),
         ("sample_rate", 1.5, "from 0.0 .* to 1.0"),
         ("sample_rate", -0.1, "from 0.0 .* to 1.0"),
         ("sample_rate", "half", "from 0.0 .* to 1.0"),
         ("sample_rate", float("nan"), "from 0.0 .* to 1.0"),
         ("sample_rate", [1], "from 0.0 .* to 1.0"),
+        ("keep_slower_than", 0, "seconds above 0"),
+        ("keep_slower_than", "long", "seconds above 0"),
+        ("keep_costlier_than", -1, "US dollars above 0"),
         ("enabled", "maybe", "true or false"),
         ("exceptions", 2, "true or false"),
         ("follow_threads", "never", "true or false"),
@@ -176,7 +191,7 @@ def test_a_value_that_cannot_be_used_is_an_error_that_says_what_to_write(name, v
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("LLM_TRACK_SAMPLE_RATE", "2"), ("LLM_TRACK_CONTENT", "none"), ("LLM_TRACK_ENABLED", "perhaps")],
+    [("LLM_TRACK_SAMPLE_RATE", "2"), ("LLM_TRACK_CONTENT", "inputs,some"), ("LLM_TRACK_ENABLED", "perhaps")],
 )
 def test_a_variable_that_cannot_be_used_is_an_error_too(monkeypatch, variable, value):
     """The environment is held to the same rules as the arguments."""

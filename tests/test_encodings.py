@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import openai
@@ -14,7 +17,7 @@ import zstandard
 
 import llm_track
 from llm_track.testing import capture_events
-from llm_track.wrapper import _decoder
+from llm_track.wire.encoding import decoder, is_unpacked
 from tests.providers.offline import client, http_of
 
 WORDS = [f"word {number} " for number in range(50)]
@@ -113,11 +116,78 @@ def test_a_bomb_is_not_unpacked():
     pieces = [writer.compress(event) + writer.flush(zlib.Z_SYNC_FLUSH) for event in first]
     filler = b": ping" + b" " * 1_000_000 + b"\n\n"
     pieces += [writer.compress(filler) for _ in range(200)] + [writer.flush()]
-    decode = _decoder(http_of(openai).Response(200, headers={"content-encoding": "gzip"}))
+    decode = decoder(http_of(openai).Response(200, headers={"content-encoding": "gzip"}))
     assert decode is not None
     tracemalloc.start()
-    decoded = decode(pieces)
+    decoded, is_all = decode(pieces)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert b"".join(decoded).startswith(b"".join(first))
+    assert not is_all
     assert peak < 200_000_000
+
+
+@pytest.mark.parametrize("encoding", [*ENCODINGS, "identity", "gzip, deflate"])
+@pytest.mark.parametrize("cut", [False, True])
+def test_the_end_of_a_body_is_known(encoding: str, cut: bool) -> None:
+    """Whether a compressed body came to its end is known, of one that was read at once and of one that is unpacked."""
+    content = b"".join(events())
+    for each in encoding.split(", "):
+        writer = ENCODINGS[each]()[0] if each in ENCODINGS else None
+        content = content if writer is None else writer.compress(content) + writer.flush()
+    content = content[: -4 if cut else None]
+    response = http_of(openai).Response(200, headers={"content-encoding": encoding}, content=iter([content]))
+    with contextlib.suppress(http_of(openai).DecodingError):  # what zstd says of it
+        response.read()
+        assert is_unpacked(response) is (not cut or encoding == "identity")
+    decode = decoder(response)
+    assert decode is None or decode([content])[1] is not cut
+
+
+def test_the_end_of_a_body_in_other_words() -> None:
+    """A decoder of brotli has a word of its own for its end, and one that knows of none is believed."""
+    for end in (True, False):
+        inner = SimpleNamespace(is_finished=lambda end=end: end)
+        assert is_unpacked(SimpleNamespace(_decoder=SimpleNamespace(decompressor=inner))) is end
+    assert is_unpacked(SimpleNamespace(_decoder=SimpleNamespace(decompressor=SimpleNamespace())))
+    assert is_unpacked(SimpleNamespace())
+
+
+@pytest.mark.parametrize("name", ["OpenAI", "AsyncOpenAI"])
+def test_a_file_that_is_streamed_is_not_kept(name: str) -> None:
+    """A file that a program takes piece by piece costs no memory, however long it is; its length is told."""
+    pieces = 30
+
+    async def sound() -> Any:
+        for _ in range(pieces):
+            yield bytes(1_000_000)
+
+    def sound_now() -> Any:
+        for _ in range(pieces):
+            yield bytes(1_000_000)
+
+    content = sound if name.startswith("Async") else sound_now
+    headers = {"content-type": "audio/mpeg"}
+    model = client(openai, name, lambda _: http_of(openai).Response(200, content=content(), headers=headers))
+    get = model.audio.speech.with_streaming_response.create(input="a long tale", model="tts-1", voice="alloy")
+
+    async def taken() -> int:
+        async with get as response:
+            return sum([len(piece) async for piece in response.iter_bytes()])
+
+    def taken_now() -> int:
+        with get as response:
+            return sum(len(piece) for piece in response.iter_bytes())
+
+    llm_track.autopatch("openai")
+    tracemalloc.start()
+    try:
+        with capture_events() as told:
+            length = asyncio.run(taken()) if name.startswith("Async") else taken_now()
+            most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        llm_track.unpatch()
+    assert length == pieces * 1_000_000
+    assert most < 10_000_000
+    assert [event.properties["$ai_output_state"]["bytes"] for event in told] == [length]

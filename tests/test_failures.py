@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from llm_track import _guard
-from llm_track.failures import ending, failure_of, said_by, silence
+from llm_track.failures import ending, failure_of, hold_back, said_by
 from llm_track.formats import chat_completions
-from llm_track.records import Response
+from llm_track.policies import FULL, METADATA
+from llm_track.records import Identity, Response
 from llm_track.wire import Answer
+
+
+class CustomError(Exception):
+    """An exception of an SDK."""
 
 
 def a_call(**given: Any) -> Any:
@@ -146,17 +153,96 @@ def test_credentials_of_attempts_and_of_the_environment_are_masked(monkeypatch):
     assert raised.exception is None
 
 
-def test_a_silenced_error_tells_no_more_than_its_class():
-    """The error of a call whose content must not leave says nothing in the steps around it, nor in what it causes."""
-    error = CustomError("what was asked")
-    silence(error)
+@dataclass
+class UnhashableError(Exception):
+    """As mistralai 1's are: equal by their fields, so without a hash."""
+
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@pytest.mark.parametrize("kind", [CustomError, UnhashableError, TimeoutError])
+def test_a_silenced_error_tells_no_more_than_its_class(kind):
+    """The error of a call whose content must not leave says nothing in the steps around it, nor in what it causes; an
+    exception of Python's own is known by its words."""
+    error = kind("what was asked")
+    hold_back(error, Identity(content=METADATA))
+    caused = ValueError("because of it")
+    caused.__cause__ = error
+    for each in (error, caused, *([kind("what was asked")] if kind is TimeoutError else [])):
+        failure = failure_of(each)
+        assert (failure.message, failure.stack_trace, failure.exception) == (type(each).__name__, None, None)
+    assert failure_of(kind("another")).message == "another"
+
+
+@pytest.mark.parametrize("kind", [CustomError, TimeoutError])
+def test_a_silenced_error_stays_so_when_its_words_are_changed(kind):
+    """Programs add to the words of an exception on its way through them: none of these words leaves either."""
+    error = kind("what was asked")
+    try:
+        try:
+            raise error
+        except kind:
+            hold_back(error, Identity(content=METADATA))
+            error.args = ("while doing this: what was asked",)
+            raise
+    except kind:
+        assert failure_of(error).message == kind.__name__
+    with pytest.raises(kind) as raised:
+        raise kind("another")
+    assert failure_of(raised.value).message == "another"
+
+
+@pytest.mark.parametrize("owner", [Identity(no_log=True), Identity(content=METADATA)])
+def test_a_group_tells_nothing_of_a_silenced_error(owner):
+    """What prints a group of errors prints all of them: of a group with a silenced one in it, or in what one of them
+    came from, no text leaves."""
+    error, other = CustomError("what was asked"), CustomError("another")
+    hold_back(error, owner)
+    other.__context__ = error
+    for inside in (error, other):
+        failure = failure_of(Group("1 sub-exception", [Group("1 sub-exception", [inside])]))
+        assert (failure.message, failure.stack_trace, failure.exception) == (Group.__name__, None, None)
+    assert failure_of(Group("2 sub-exceptions", [CustomError("yet another")])).message.startswith("2 sub-exceptions")
+
+
+class GroupError(Exception):
+    """As the package ``exceptiongroup`` has it for Python 3.10."""
+
+    def __init__(self, message: str, exceptions: list[Exception]) -> None:
+        super().__init__(message)
+        self.exceptions = tuple(exceptions)
+
+
+Group: Any = getattr(builtins, "ExceptionGroup", GroupError)
+
+
+@pytest.mark.parametrize("kind", [CustomError, UnhashableError, TimeoutError])
+@pytest.mark.parametrize("field", ["inputs", "outputs", "tracebacks"])
+def test_a_trace_that_may_not_leave_is_not_told_by_others(kind, field):
+    """Where a call may tell the text of its error but not all that a stack trace shows, the steps around it do not show
+    that trace either, nor send the exception."""
+    error = kind(f"of {field}")
+    hold_back(error, Identity(content=FULL - {field}))
     caused = ValueError("because of it")
     caused.__cause__ = error
     for each in (error, caused):
         failure = failure_of(each)
-        assert (failure.message, failure.stack_trace, failure.exception) == (type(each).__name__, None, None)
-    assert failure_of(CustomError("another")).message == "another"
+        assert (failure.message, failure.stack_trace, failure.exception) == (str(each), None, None)
+    assert failure_of(kind("another")).stack_trace is not None
 
 
-class CustomError(Exception):
-    """An exception of an SDK."""
+def test_a_status_that_is_an_error():
+    """Where the SDK raises only after it has given the response, the status says that the call failed;
+    of a long text no part of a credential is left."""
+    body = b'{"message": "too much for of-the-call-1"}'
+    answer = Answer(status=429, headers={}, url="https://h", content=body, ended=True)
+    refused = a_call(answer=answer, secrets=lambda: ["of-the-call-1"])
+    outcome, failure = ending(refused, Response(), {})
+    assert (outcome, failure.type) == ("failed", "HTTP 429")
+    assert failure.message == '{"message": "too much for [secret]"}'
+    long = Answer(status=500, headers={}, url="https://h", content=b" " * 9_995 + b"of-the-call-1", ended=True)
+    _, failure = ending(a_call(answer=long, secrets=lambda: ["of-the-call-1"]), Response(), {})
+    assert (failure.message.strip(), len(failure.message)) == ("[secr", 10_000)

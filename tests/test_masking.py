@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import random
 import string
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_track.masking import map_strings, mask_fields, mask_secrets, safe_url, strip_data_uris
+from llm_track.masking import map_strings, mark, mask_fields, mask_secrets, safe_url, strip_data_uris
 
 BODY = "Ab1Cd2Ef3Gh4Ij5Kl6Mn7Op8Qr9St0"
 PREFIXES = [
@@ -168,11 +170,24 @@ def test_no_address_makes_safe_url_raise(address):
     st.sampled_from(["", " and then some words, and more", '"} tail', "\nnext line of prose", ")"]),
 )
 def test_the_payload_of_a_data_uri_is_cut_and_nothing_else(data, kind, before, after):
-    """A long data URI becomes a mark with its type and size, and the text before and after it stays whole."""
+    """A long data URI becomes a mark with its type, size and hash, and the text before and after it stays whole."""
     uri = f"data:{kind};base64,{base64.b64encode(data).decode()}"
-    size = len(base64.b64encode(data)) * 3 // 4
-    expected = f"{before}[base64 {kind.partition(';')[0] or 'file'} {size} bytes redacted]{after}"
+    known = f"{len(data)} bytes sha256 {hashlib.sha256(data).hexdigest()}"
+    expected = f"{before}[base64 {kind.partition(';')[0] or 'file'} {known} redacted]{after}"
     assert strip_data_uris(before + uri + after) == expected
+
+
+@pytest.mark.parametrize("url_safe", [False, True])
+@pytest.mark.parametrize("size", [600, 601, 602])
+def test_the_hash_is_that_of_the_bytes(size, url_safe):
+    """Padding, the letters for URLs and line breaks change nothing of what is hashed; what is no base64 has no hash."""
+    data = random.Random(size).randbytes(size)
+    text = (base64.urlsafe_b64encode if url_safe else base64.b64encode)(data).decode()
+    expected = f"[base64 file {size} bytes sha256 {hashlib.sha256(data).hexdigest()} redacted]"
+    assert (
+        mark("file", text) == mark("file", text.rstrip("=")) == mark("file", text[:76] + "\r\n" + text[76:]) == expected
+    )
+    assert mark("file", "A" * 201) == "[base64 file about 150 bytes redacted]"
 
 
 def test_a_wrapped_payload_is_cut_too():

@@ -12,7 +12,7 @@ import openai
 import pytest
 
 import llm_track
-from llm_track import ConfigurationError, patching, providers
+from llm_track import ConfigurationError, lacking, patching, providers
 from llm_track.hooks import Hook
 from llm_track.providers import Provider, Target
 
@@ -61,7 +61,7 @@ def test_one_provider_alone():
     llm_track.unpatch()
     assert llm_track.autopatch("openai") == {"openai": "hooked"}
     assert "request" not in vars(anthropic.Anthropic)
-    with pytest.raises(ConfigurationError, match="no provider 'opneai'; it knows anthropic, litellm, openai"):
+    with pytest.raises(ConfigurationError, match="no provider 'opneai'; it knows ai21, .*, anthropic, .*, openai, "):
         llm_track.autopatch("opneai")
 
 
@@ -74,36 +74,52 @@ def test_any_import_order(order):
 
 
 def test_a_method_that_a_version_lacks_is_said_once_and_harms_nothing(caplog, monkeypatch):
-    """A missing method gives one log line with SDK and method, an optional one none, and the rest is hooked."""
+    """Missing methods give one log line with SDK, version and names, optional ones none, and the rest is hooked.
+
+    A method that moved is missing if it is in none of its homes; one of a module that is yet to be imported is not.
+    """
     seen = []
 
     def read(invocation):
         seen.append(invocation)
 
-    module = types.SimpleNamespace(Client=type("Client", (), {"call": lambda self: 1}))
+    modules = {
+        "odd": types.SimpleNamespace(Client=type("Client", (), {"call": lambda self: 1})),
+        "odd.old": types.SimpleNamespace(),
+        "odd.other": types.ModuleType("odd.other"),
+    }
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    targets = (
+        Target("odd", "Client.gone", read),
+        Target("odd.old", "Client.moved", read),
+        Target("odd.other", "Client.moved", read),
+        Target("odd.old", "Client.call", read),
+        Target("odd", "Client.call", read),
+        Target("odd", "Nobody.call", read, optional=True),
+        Target("odd.deep.er", "Client.later", read),
+        Target("odd.never", "Client.never", read),
+    )
     provider = Provider(
-        name="odd",
-        distribution="odd-sdk",
-        targets=(
-            Target("odd", "Client.gone", read),
-            Target("odd", "Nobody.call", read, optional=True),
-            Target("odd", "Client.call", read),
-        ),
-        answer=lambda witnessed: (None, None),
-        to_json=lambda result: None,
-        failure=lambda error: {},
+        name="odd", distribution="odd-sdk", targets=targets, to_json=lambda result: None, failure=lambda error: {}
     )
     monkeypatch.setattr(patching, "_wanted", {"odd"})
-    undo = []
+    monkeypatch.setattr(patching, "_undo", {})
+    monkeypatch.setattr(providers, "load", lambda name: provider)
+    monkeypatch.setitem(providers.KNOWN, "odd", "")
+    said = "odd-sdk of unknown version has no Client.gone, Client.moved, Client.never"
     with caplog.at_level(logging.WARNING, "llm_track"):
-        for target in provider.targets:
-            patching._wrap_target(provider, target, module, undo)
-    assert [record.getMessage().split(".")[0] for record in caplog.records] == [
-        "odd-sdk of unknown version has no Client"
-    ]
-    assert "not tracked" in caplog.text
-    assert module.Client().call() == 1
-    assert len(seen) == len(undo) == 1
+        for _ in range(2):
+            assert llm_track.autopatch("odd") == {"odd": said}
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{said}, which llm_track hooks.")
+    assert modules["odd"].Client().call() == 1
+    assert len(seen) == 1
+    for target in targets:
+        owner = types.SimpleNamespace(gone=1, moved=1, never=1, call=1, later=1)
+        monkeypatch.setitem(sys.modules, target.module, types.SimpleNamespace(Client=owner))
+    lacking.note(provider)
+    assert "odd" not in lacking.noted
 
 
 def test_a_hook_that_raises_does_not_break_the_import(without_pytest, monkeypatch, caplog):

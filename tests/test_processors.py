@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import random
 import re
@@ -12,20 +13,25 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_track import _guard, processors, properties
 from llm_track.config import Settings
+from llm_track.failures import failure_of
 from llm_track.formats import chat_completions, messages, responses
-from llm_track.processors import LARGEST_EVENT, built_in, run, size, strip_media, truncate
+from llm_track.media import strip_media
+from llm_track.policies import METADATA
+from llm_track.prices import prices
+from llm_track.processors import built_in, run
 from llm_track.records import Event, Failure, Identity, ModelCall, Request, Response, Span, Usage
+from llm_track.redaction import redactors
 from llm_track.withholding import withhold_content
 
 CANARY = "canary-7f3a"
 SECRET = "sk-proj-" + "Ab1Cd2Ef3Gh4Ij5Kl6"
 MEDIA = base64.b64encode(random.Random(1).randbytes(600)).decode()
-NOON = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
+NOON = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
 PLACE = {
     "span_id": "s-1", "trace_id": "t-1", "parent_id": None, "identity": Identity(), "ended_at": NOON, "latency": 1.0
 }  # fmt: skip
@@ -159,7 +165,7 @@ def test_the_canary_is_there_to_begin_with(make):
 @pytest.mark.parametrize("make", REALISTIC.values(), ids=REALISTIC)
 def test_with_metadata_only_no_content_is_left_in_any_field(make):
     """Of inputs, outputs, tools, errors, stack traces and parameters nothing remains, nor the exception itself."""
-    event = run(built_in(Settings(content="metadata")), make())
+    event = run(built_in(Settings(content=METADATA)), make())
     assert CANARY not in repr(event)
 
 
@@ -214,26 +220,21 @@ def test_no_shape_of_an_answer_stops_the_withholding(output):
 
 def test_the_privacy_mode_of_the_users_client_is_honoured():
     """A client in privacy mode withholds content without another setting; a truthy stand-in does not."""
-    private = Settings(client=SimpleNamespace(privacy_mode=True))
-    assert withhold_content in built_in(private)
-    assert withhold_content not in built_in(Settings(client=SimpleNamespace(privacy_mode="no")))
-    assert withhold_content not in built_in(Settings(client=object()))
+    for client, leaves in (
+        (SimpleNamespace(privacy_mode=True), False),
+        (SimpleNamespace(privacy_mode="no"), True),
+        (object(), True),
+    ):
+        event = run(built_in(Settings(client=client)), REALISTIC["chat"]())
+        assert (CANARY in repr(event)) is leaves
 
 
 def test_the_order_is_fixed():
-    """Media and credentials go first, then content, then length, then cost; so nothing is cut before it is masked."""
-    names = [processor.__name__ for processor in built_in(Settings(content="metadata", cost="local"))]
-    assert names == [
-        "strip_media",
-        "mask_credentials",
-        "withhold_where_asked",
-        "withhold_content",
-        "truncate",
-        "add_cost",
-    ]
-    assert [processor.__name__ for processor in built_in(Settings(cost="off"))][-2:] == ["truncate", "remove_cost"]
-    least = ["strip_media", "mask_credentials", "withhold_where_asked", "truncate"]
-    assert [processor.__name__ for processor in built_in(Settings())] == least
+    """Media and credentials go first, then content, then cost."""
+    names = [processors._name(processor) for processor in built_in(Settings(cost="local"))]
+    assert names == ["strip_media_unless", "mask_credentials", "withhold_by_policy", "add_cost"]
+    costs = [processors._name(built_in(Settings(cost=cost))[-1]) for cost in ("auto", "off")]
+    assert costs == ["add_special_cost", "remove_cost"]
 
 
 def test_processors_run_in_their_order_each_on_the_result_of_the_last():
@@ -297,6 +298,8 @@ MEDIA_PLACES = {
     "b64_json": {"data": [{"b64_json": MEDIA}]},
     "partial image": {"type": "image_generation.partial_image", "partial_image_b64": MEDIA},
     "image generation": {"type": "image_generation_call", "result": MEDIA},
+    "google picture": {"instances": [{"image": {"bytesBase64Encoded": MEDIA, "mimeType": "image/png"}}]},
+    "google video": {"generatedSamples": [{"video": {"encodedVideo": MEDIA}}]},
     "wrapped lines": {"data": base64.encodebytes(base64.b64decode(MEDIA)).decode()},
 }
 CONTENT_KEYS = [
@@ -312,17 +315,18 @@ CONTENT_KEYS = [
 @pytest.mark.parametrize("key", [*CONTENT_KEYS, "own_metadata"])
 @pytest.mark.parametrize("place", MEDIA_PLACES.values(), ids=MEDIA_PLACES)
 def test_media_is_replaced_wherever_it_is(place, key):
-    """Embedded media becomes a mark with its kind and size in every shape and in every field that may hold it."""
+    """Embedded media becomes a mark with kind, size and hash in every shape and in every field that may hold it."""
     stripped = json.dumps(strip_media(an_event(**{key: [{"role": "user", "content": [place]}]})).properties)
     assert MEDIA[:76] not in stripped
-    assert re.search(r"\[base64 [a-z/]+ \d+ bytes redacted\]", stripped)
+    assert re.search(r"\[base64 [a-z/]+ \d+ bytes sha256 [0-9a-f]{64} redacted\]", stripped)
 
 
-def test_the_mark_says_kind_and_size():
-    """The kind is the declared one, else what the field holds; the size is in bytes of the media itself."""
+def test_the_mark_says_kind_size_and_hash():
+    """The kind is the declared one, else what the field holds; size and hash are those of the media itself."""
+    known = f"600 bytes sha256 {hashlib.sha256(base64.b64decode(MEDIA)).hexdigest()}"
     stripped = strip_media(an_event(a=MEDIA_PLACES["anthropic source"], b=MEDIA_PLACES["b64_json"])).properties
-    assert stripped["a"]["source"]["data"] == "[base64 image/png 600 bytes redacted]"
-    assert stripped["b"]["data"][0]["b64_json"] == "[base64 image 600 bytes redacted]"
+    assert stripped["a"]["source"]["data"] == f"[base64 image/png {known} redacted]"
+    assert stripped["b"]["data"][0]["b64_json"] == f"[base64 image {known} redacted]"
 
 
 ORDINARY = [
@@ -375,65 +379,42 @@ def test_an_exception_that_names_a_credential_is_not_sent():
     assert processors.mask_credentials(harmless).exception is harmless.exception
 
 
-CUT = re.compile(r"(?s)(.*) \[\.\.\. (\d+) characters cut \.\.\.\] (.*)")
-TEXTS = st.builds(
-    lambda text, times: text * times, st.text(min_size=1, max_size=8), st.sampled_from([1, 50, 30_000, 400_000])
+class ToldError(Exception):
+    """As many SDKs have them: the client sends what is called message or detail, not what is printed."""
+
+    def __init__(self, **said: Any) -> None:
+        super().__init__("wrong")
+        vars(self).update(said)
+
+
+class GroupError(Exception):
+    """As a group of exceptions is, which Python has from 3.11 on."""
+
+    def __init__(self, exceptions: list[Exception]) -> None:
+        super().__init__("wrong")
+        self.exceptions = exceptions
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda words: ToldError(message=words),
+        lambda words: ToldError(detail={"asked": words}),
+        lambda words: GroupError([*(ValueError("wrong") for _ in range(20)), ValueError(words)]),
+    ],
 )
-VALUES = st.recursive(
-    TEXTS | st.integers(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
-    max_leaves=6,
-)
-
-
-@given(st.dictionaries(st.sampled_from([*CONTENT_KEYS, "$ai_error", "$ai_span_name", "own", "llm_error_code"]), VALUES))
-@settings(max_examples=40, deadline=None)
-def test_every_event_is_made_to_fit(given_properties):
-    """However long its texts, whatever fields hold them, an event fits afterwards, and one that fitted is untouched."""
-    event = an_event(**given_properties)
-    after = truncate(event)
-    assert size(after) <= LARGEST_EVENT
-    json.loads(json.dumps(after.properties, allow_nan=False))
-    if size(event) <= LARGEST_EVENT:
-        assert after is event
-
-
-@pytest.mark.parametrize("length", [950_000, 5_000_000])
-@pytest.mark.parametrize("character", ["a", "字", "\U0001f600"])
-def test_the_mark_says_how_much_was_cut(length, character):
-    """Start and end of a long text stay, and the number in the mark is exactly what is missing between them."""
-    text = "begin" + character * length + "end"
-    cut = truncate(an_event(**{"$ai_input": [{"role": "user", "content": text}]})).properties["$ai_input"][0]["content"]
-    head, missing, tail = CUT.fullmatch(cut).groups()
-    assert head.startswith("begin")
-    assert tail.endswith("end")
-    assert len(head) + int(missing) + len(tail) == len(text)
-
-
-def test_only_long_texts_are_cut():
-    """The short texts beside a long one stay as they are."""
-    event = an_event(**{"$ai_input": ["short", "x" * 2_000_000], "$ai_model": "gpt-4o"})
-    after = truncate(event).properties
-    assert after["$ai_input"][0] == "short"
-    assert after["$ai_model"] == "gpt-4o"
-
-
-def test_fifty_megabytes_are_cut_to_fit():
-    """A text of 50 MB fits into an event, with a mark in its middle."""
-    event = an_event(**{"$ai_input": [{"role": "user", "content": "word " * 10_000_000}]})
-    after = run(built_in(Settings()), event)
-    assert size(after) <= LARGEST_EVENT
-    assert CUT.fullmatch(after.properties["$ai_input"][0]["content"])
-
-
-@pytest.mark.parametrize("value", [["w" * 40] * 60_000, list(range(150_000)), {f"key {n}": n for n in range(50_000)}])
-def test_what_cannot_be_cut_is_withheld_visibly(value):
-    """An event of very many short values loses its content, says so, and keeps its counts."""
-    event = an_event(**{"$ai_input": value, "$ai_input_tokens": 5, "$ai_trace_id": "t-1", "own": value})
-    after = truncate(event).properties
-    assert size(truncate(event)) <= LARGEST_EVENT
-    assert after["$ai_input_tokens"] == 5
-    assert "too long" in json.dumps(after)
+def test_whatever_is_sent_along_with_an_exception_is_looked_at(make):
+    """The client sends more of an exception than its stack trace shows: where that holds a credential, or what is to be
+    redacted, no exception is sent."""
+    shown = an_event(**{"$ai_error": "wrong", "llm_stack_trace": "wrong"})
+    leaking, harmless = (replace(shown, exception=make(f"of {words}")) for words in (SECRET, "wrong"))
+    assert processors.mask_credentials(leaking).exception is None
+    assert processors.mask_credentials(harmless).exception is harmless.exception
+    personal = replace(shown, exception=make("of bob@example.com"))
+    assert processors.redact_texts(redactors("emails"), 60, personal).exception is None
+    assert processors.redact_texts(redactors("emails"), 60, harmless).exception is harmless.exception
+    assert failure_of(make("of 0123456789"), secrets=["0123456789"]).exception is None
+    assert failure_of(harmless.exception, secrets=["0123456789"]).exception is harmless.exception
 
 
 def a_costed_event(**given: Any) -> Event:
@@ -464,8 +445,123 @@ def test_local_prices_are_not_added_to_others(event):
     assert processors.add_cost(event).properties == event.properties
 
 
+OURS = prices({"gpt-4o": {"input": 1, "output": 2, "batch": 0.25}})
+
+
+@pytest.mark.parametrize("cost", ["auto", "local"])
+def test_the_prices_of_the_program_come_before_all_lists(cost):
+    """A price that was given makes a cost, in batches too, which PostHog keeps; what was reported is left as it is."""
+    chain = built_in(Settings(cost=cost, prices=OURS))
+    after = run(chain, a_costed_event()).properties
+    assert after["$ai_total_cost_usd"] == pytest.approx(0.00102)
+    assert after["$ai_cost_passthrough"] is True
+    assert after["$ai_input_tokens"] == 1000
+    assert run(chain, a_result()).properties["$ai_total_cost_usd"] == pytest.approx(0.00102 / 4)
+    assert run(chain, a_costed_event(cost=0.5)).properties["$ai_total_cost_usd"] == 0.5
+    other = a_call(response=Response(model="o3", usage=Usage(input_tokens=1000, output_tokens=10)))
+    assert run(chain, other).properties == run(built_in(Settings(cost=cost)), other).properties
+
+
+def test_cost_off_leaves_the_prices_of_the_program_unused():
+    """With cost "off" not even a price that was given makes a cost."""
+    event = run(built_in(Settings(cost="off", prices=OURS)), a_costed_event())
+    assert not [key for key in event.properties if "cost" in key]
+
+
+OTHERWISE = [
+    ("openai", "gpt-5", {"tier": "priority"}, 0.0025 + 0.0002),
+    ("openai", "gpt-5", {"tier": "flex"}, 0.000625 + 0.00005),
+    ("openai", "gpt-5", {"tier": "scale"}, None),
+    ("openai", "no-such-model", {"tier": "priority"}, None),
+    ("anthropic", "claude-opus-4-8", {"tier": "priority"}, None),
+    ("anthropic", "claude-opus-4-8", {"geo": "us"}, (0.005 + 0.00025) * 1.1),
+    ("anthropic", "claude-opus-4-8", {"geo": "moon"}, None),
+    ("google-vertex", "claude-opus-4-8", {"geo": "us"}, None),
+    ("anthropic", "no-such-model", {"geo": "us"}, None),
+]
+"""Calls that PostHog takes for ordinary ones, and what they cost, if anybody tells."""
+
+
+def served(provider: str, model: str, tier: str | None = None, geo: str | None = None) -> Event:
+    raw = {"inference_geo": geo} if geo else None
+    usage = Usage(input_tokens=1000, output_tokens=10, raw=raw)
+    return a_call(provider=provider, response=Response(model=model, usage=usage, service_tier=tier))
+
+
+@pytest.mark.parametrize(("provider", "model", "how", "dollars"), OTHERWISE)
+def test_what_posthog_takes_for_an_ordinary_call_has_its_own_price(provider, model, how, dollars):
+    """With cost "auto" the price of a service tier and of a place is sent, where it is known.
+
+    Where it is not, there is no cost, PostHog's own included: it makes none of an event without counts.
+    """
+    after = run(built_in(Settings()), served(provider, model, **how)).properties
+    if dollars is None:
+        assert not [name for name in after if "cost" in name or re.fullmatch(r"\$ai_(.*_tokens|usage)", name)]
+        assert (after["llm_input_tokens"], after["llm_output_tokens"]) == (1000, 10)
+    else:
+        assert after["$ai_total_cost_usd"] == pytest.approx(dollars)
+        assert after["$ai_input_tokens"] == 1000
+
+
+@pytest.mark.parametrize(("provider", "model", "how", "dollars"), OTHERWISE)
+def test_cost_off_leaves_no_ordinary_price_to_what_is_no_ordinary_call(provider, model, how, dollars):
+    """With cost "off" neither we nor PostHog give a cost to such a call."""
+    after = run(built_in(Settings(cost="off")), served(provider, model, **how)).properties
+    assert not [name for name in after if "cost" in name or re.fullmatch(r"\$ai_(.*_tokens|usage)", name)]
+
+
+@pytest.mark.parametrize("cost", ["auto", "off"])
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"tier": "default"}, {"tier": "auto"}, {"tier": "on_demand"}, {"geo": "global"}, {"geo": "not_available"}],
+)
+def test_an_ordinary_call_is_left_to_posthog(cost, how):
+    """A standard tier, and a model that may run anywhere, have PostHog's price."""
+    after = run(built_in(Settings(cost=cost)), served("anthropic", "claude-opus-4-8", **how)).properties
+    assert "$ai_total_cost_usd" not in after
+    assert after["$ai_input_tokens"] == 1000
+
+
 def test_cost_off_removes_every_cost():
     """With cost "off" not even a reported cost leaves."""
     event = run(built_in(Settings(cost="off")), a_costed_event(cost=0.5))
     assert not [key for key in event.properties if "cost" in key]
     assert event.properties["$ai_input_tokens"] == 1000
+
+
+def a_result(model: str = "gpt-4o", **given: Any) -> Event:
+    usage = {"input_tokens": 1000, "output_tokens": 10, "cache_included_in_input": True, "raw": {"prompt_tokens": 1000}}
+    response = Response(model=model, usage=Usage(**(usage | given)))
+    return a_call(response=response, batch="file-1", custom_id="c1", latency=None)
+
+
+@pytest.mark.parametrize("cost", ["auto", "local"])
+def test_the_result_of_a_batch_has_the_price_of_batches(cost):
+    """PostHog would price it as an ordinary call: its cost is sent, and its counts stay where PostHog sums them."""
+    event = run(built_in(Settings(cost=cost)), a_result())
+    assert event.properties["$ai_total_cost_usd"] == pytest.approx(0.0013)
+    assert event.properties["$ai_cost_passthrough"] is True
+    assert event.properties["$ai_input_tokens"] == 1000
+    ordinary = run(built_in(Settings()), a_costed_event())
+    assert not [key for key in ordinary.properties if "cost" in key]
+
+
+@pytest.mark.parametrize(
+    ("cost", "event"),
+    [("auto", a_result("no-such-model")), ("local", a_result("no-such-model")), ("off", a_result())],
+    ids=["unknown", "unknown locally", "off"],
+)
+def test_without_a_price_of_batches_posthog_prices_nothing(cost, event):
+    """Where no cost is sent, the counts go by names of ours, by which PostHog gives no price; nothing is lost."""
+    after = run(built_in(Settings(cost=cost)), event).properties
+    assert not [key for key in after if "cost" in key]
+    assert not after.keys() & {"$ai_usage", "$ai_input_tokens", "$ai_output_tokens"}
+    assert (after["llm_input_tokens"], after["llm_output_tokens"]) == (1000, 10)
+    assert after["llm_usage"] == {"prompt_tokens": 1000}
+    assert after["$ai_tokens_source"] == "sdk"
+
+
+def test_a_cost_that_the_provider_reports_for_a_result_stands():
+    """What the provider says that a result cost is its cost."""
+    event = run(built_in(Settings()), a_result("no-such-model", cost=0.25))
+    assert (event.properties["$ai_total_cost_usd"], event.properties["$ai_input_tokens"]) == (0.25, 1000)

@@ -231,7 +231,9 @@ def test_what_was_not_reported_is_absent_and_zero_stays_zero(field, name):
 
 def test_every_count_of_a_record_has_its_property():
     """No count is read from an answer and then forgotten."""
-    assert set(COUNT_NAMES) == set(Usage.__dataclass_fields__) - {"cache_included_in_input", "cost", "raw"}
+    assert set(COUNT_NAMES) == set(Usage.__dataclass_fields__) - {
+        "cache_included_in_input", "reasoning_included_in_output", "cost", "raw",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("included", "exclusive"), [(True, False), (False, True), (None, None)])
@@ -239,6 +241,26 @@ def test_whether_cache_tokens_are_part_of_the_input_is_said_when_known(included,
     """OpenAI counts cached tokens inside the input and Anthropic outside; PostHog is told which, or nothing."""
     told_properties = told(a_call(response=Response(usage=Usage(cache_included_in_input=included))))
     assert told_properties.get("$ai_cache_reporting_exclusive") is exclusive
+
+
+@pytest.mark.parametrize(
+    ("written", "short", "long", "sent"),
+    [
+        (9, None, 4, (5, 4)),
+        (9, 4, None, (4, 5)),
+        (9, None, 9, (0, 9)),
+        (9, 3, 6, (3, 6)),
+        (9, None, None, (None, None)),
+        (None, None, 4, (None, 4)),
+        (9, None, 10, (None, 10)),
+    ],
+)
+def test_posthog_is_told_of_both_lifetimes_of_a_cache(written, short, long, sent):
+    """PostHog prices an hour of cache only by both counts: what one leaves of all is the other, if that can be."""
+    usage = Usage(cache_write_tokens=written, cache_write_5m_tokens=short, cache_write_1h_tokens=long)
+    found = told(a_call(response=Response(usage=usage)))
+    names = ("$ai_cache_creation_5m_input_tokens", "$ai_cache_creation_1h_input_tokens")
+    assert tuple(found.get(name) for name in names) == sent
 
 
 @pytest.mark.parametrize("cost", [0.0, 0.25])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
+import threading
 
 import anthropic
 import openai
@@ -13,6 +16,7 @@ from llm_track import llm_span, track_llm
 from llm_track.masking import mask_fields
 from llm_track.testing import capture_events
 from tests.providers.offline import client, http_of
+from tests.sinks.receiver import Receiver
 
 PLAIN = "0123456789abcdefCANARY"
 """A key without a form that would give it away."""
@@ -24,6 +28,14 @@ CHAT = {
     "model": "m",
     "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hi."}}],
 }
+
+
+def ask_until(event, made):
+    """Raise what a call raised once something else has happened; far from the keys in this file."""
+    try:
+        made.chat.completions.create(model="m", messages=MESSAGES)
+    finally:
+        assert event.wait(10)
 
 
 def answering(body, status=200):
@@ -146,10 +158,183 @@ def test_a_key_in_the_source_around_a_failure_keeps_the_exception_back():
     """Where the lines around a frame hold a key, no exception leaves: the client sends those lines along."""
     made = client(openai, "OpenAI", answering({"error": {}}, 400))
     llm_track.configure(exceptions=True)
+    caught = threading.Event()
+
+    def wait(event):
+        assert caught.wait(10)
+        return event
+
+    # the first call keeps the worker until the second has failed: by then its exception has come as far as here
+    llm_track.configure(processors=[wait])
     with capture_events() as events, pytest.raises(openai.BadRequestError):
+        with llm_span("first"):
+            pass
+        try:
+            _key = "sk-proj-a1b2c3d4e5f6g7h8i9"
+            made.chat.completions.create(model="m", messages=MESSAGES)
+        finally:
+            caught.set()
+    assert [event.exception for event in events] == [None, None]
+
+
+def test_of_an_exception_no_more_leaves_than_was_looked_at():
+    """An exception that the program has yet to catch comes along by more lines of source: they do not leave with it."""
+    made = client(openai, "OpenAI", answering({"error": {}}, 400))
+    looked_at, caught = threading.Event(), threading.Event()
+
+    def wait(event):
+        looked_at.set()
+        assert caught.wait(10)
+        return event
+
+    with Receiver() as receiver, pytest.raises(openai.BadRequestError):
+        llm_track.configure(exceptions=True, processors=[wait], api_key="phc_test", host=receiver.url)
+        try:
+            ask_until(looked_at, made)
+            _key = "sk-proj-a1b2c3d4e5f6g7h8i9"
+        finally:
+            caught.set()
+            assert llm_track.flush(10)
+    assert sorted(event["event"] for event in receiver.events) == ["$ai_generation", "$exception"]
+    assert "a1b2c3d4e5f6" not in json.dumps(receiver.events)
+
+
+HELD = "sk-proj-a1b2c3d4e5f6g7h8i9"
+
+
+class OddlyToldError(Exception):
+    """Cannot say what it is, so that others show what it was made of."""
+
+    def __str__(self):
+        raise TypeError
+
+
+class NumberedError(Exception):
+    def __init__(self, errno):
+        super().__init__("wrong")
+        self.errno = errno
+
+
+def raise_it(error):
+    raise error
+
+
+def fails_in_a_data_class(module):
+    """Raise where Python made the code: from a text, in the name of the module."""
+    module.Made()
+
+
+def fails_far_below(module):
+    module.fail()
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [
+        lambda module: raise_it(OddlyToldError(HELD)),
+        lambda module: raise_it(NumberedError(HELD)),
+        lambda module: raise_it(NumberedError(OddlyToldError(HELD))),
+        fails_in_a_data_class,
+        fails_far_below,
+    ],
+    ids=["its repr", "its number", "the repr of that", "another source", "other lines"],
+)
+def test_what_the_client_sends_of_an_exception_is_looked_at(fails, tmp_path, monkeypatch):
+    """An exception does not leave where what the client makes of it holds a key: it shows the repr of one without
+    words, takes the source of a module for that of all code in its name, and counts lines in a way of its own."""
+    source = f"from dataclasses import dataclass, field\nKEY = '{HELD}'\n" + "\n" * 30
+    source += "\n@dataclass\nclass Made:\n    x: int = field(default_factory=lambda: 1 / 0)\n"
+    source += "\ndef fail():\n" + "    # \x0c\n" * 20 + f"    # {HELD}\n" + "    # \x0c\n" * 20 + "    return 1 / 0\n"
+    (tmp_path / "with_a_key.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("with_a_key")
+    monkeypatch.delitem(sys.modules, "with_a_key")
+
+    @track_llm(kind="generation", provider="mine")
+    def ask():
+        fails(module)
+
+    with Receiver() as receiver:
+        llm_track.configure(exceptions=True, api_key="phc_test", host=receiver.url)
+        with pytest.raises((ZeroDivisionError, OddlyToldError, NumberedError)):
+            ask()
+        assert llm_track.flush(10)
+    assert [event["event"] for event in receiver.events] == ["$ai_generation"]
+    assert "a1b2c3d4e5f6" not in json.dumps(receiver.events)
+
+
+def comes_from_another(error):
+    raise error from ValueError(HELD)
+
+
+def comes_after_another(error):
+    try:
+        raise ValueError(HELD)
+    except ValueError:
+        raise error  # noqa: B904  as a program may
+
+
+def says_more(error):
+    error.message = HELD
+    raise error
+
+
+def joins_others(error):
+    error.__cause__ = openai.OpenAIError("a group")
+    error.__cause__.exceptions = [ValueError(HELD)]
+    raise error
+
+
+def goes_on_below(error):
+    """Have the cause come along by the lines of another function."""
+    try:
+        raise error.__cause__ or error.__context__
+    except http_of(openai).ConnectError:
         _key = "sk-proj-a1b2c3d4e5f6g7h8i9"
-        made.chat.completions.create(model="m", messages=MESSAGES)
-    assert events[0].exception is None
+        raise error  # noqa: B904
+
+
+def goes_on(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("grows", "names"),
+    [
+        (comes_from_another, ["$ai_generation"]),
+        (comes_after_another, ["$ai_generation"]),
+        (says_more, ["$ai_generation"]),
+        (joins_others, ["$ai_generation"]),
+        (goes_on_below, ["$ai_generation"]),
+        (goes_on, ["$ai_generation", "$exception"]),
+        (lambda error: raise_it(error.with_traceback(None)), ["$ai_generation", "$exception"]),
+    ],
+)
+def test_an_exception_that_is_more_than_was_looked_at_stays(grows, names):
+    """Where the program raises an exception once more, from another or with other words, before it was sent, none of
+    that leaves: what was looked at does, or nothing of it; the call is one event."""
+
+    def refuse(request):
+        raise http_of(openai).ConnectError("no")
+
+    made = client(openai, "OpenAI", refuse)
+    looked_at, grown = threading.Event(), threading.Event()
+
+    def wait(event):
+        looked_at.set()
+        assert grown.wait(10)
+        return event
+
+    with Receiver() as receiver:
+        llm_track.configure(exceptions=True, processors=[wait], api_key="phc_test", host=receiver.url)
+        with pytest.raises(openai.APIConnectionError) as raised:
+            ask_until(looked_at, made)
+        with pytest.raises(openai.APIConnectionError):
+            grows(raised.value)
+        grown.set()
+        assert llm_track.flush(10)
+    assert sorted(event["event"] for event in receiver.events) == names
+    assert "a1b2c3d4e5f6" not in json.dumps(receiver.events)
 
 
 def test_a_key_in_the_path_of_a_url_is_masked():
@@ -173,15 +358,23 @@ def test_an_error_code_that_is_no_word_is_content(code):
 
 
 def test_silence_lasts_from_asking_to_fetching():
-    """A background run that was asked for under no_log sends nothing, wherever it is fetched."""
-    body = {"id": "resp_1", "object": "response", "created_at": 1, "model": "m", "output": [], "background": True}
-    states = iter(["queued", "completed"])
+    """A background run that was asked for under no_log sends nothing, wherever and however often it is fetched."""
+    body = {
+        "id": "resp_90217",
+        "object": "response",
+        "created_at": 1,
+        "model": "m",
+        "output": [],
+        "background": True,
+    }
+    states = iter(["queued", "completed", "completed"])
     made = client(openai, "OpenAI", lambda _: http_of(openai).Response(200, json=body | {"status": next(states)}))
     with capture_events() as events:
         with llm_span("secret", no_log=True):
             made.post("/responses", cast_to=object, body={"model": "m", "input": "private", "background": True})
-        made.get("/responses/resp_1", cast_to=object)
-    assert events == []
+        for _ in range(2):
+            made.get("/responses/resp_90217", cast_to=object)
+        assert list(events.settle()) == []
 
 
 class OddError(Exception):

@@ -21,7 +21,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_track import llm_span
 from llm_track.snapshot import jsonable, snapshot
+from llm_track.testing import capture_events
 
 SCALARS = (
     st.none()
@@ -279,6 +281,10 @@ def test_json_is_its_own_json(value):
         (MappingProxyType({"a": 1}), {"a": 1}),
         ("\ud83d\ude00", "\U0001f600"),
         ("cut \ud83d", "cut \ufffd"),
+        (1 + 2j, "(1+2j)"),
+        (range(3), "range(0, 3)"),
+        (ValueError("not", 5, "found"), "ValueError: not found"),
+        (KeyError(5), "<KeyError>"),
         (object(), "<object>"),
         (Node, "<type>"),
         (Dumps(), "<Dumps>"),
@@ -295,6 +301,60 @@ def test_what_a_value_becomes(value, expected):
 def test_the_code_of_a_foreign_object_is_not_asked_for_its_looks():
     """`repr` and `str` of the program's objects are never run: they may be slow, or show what nobody meant to send."""
     assert "canary" not in json.dumps(jsonable({"a": [Shown()], Shown(): 1, (Shown(),): 2, "m": Model(inner=Shown())}))
+
+
+def test_what_numpy_holds():
+    """Numbers and short arrays of numpy are numbers and lists; of a long array its shape is told."""
+    numpy = pytest.importorskip("numpy")
+    values = {
+        "whole": numpy.int64(3),
+        "part": numpy.float32(1.5),
+        "none": numpy.float64("nan"),
+        "yes": numpy.bool_(True),
+    }
+    assert jsonable(values) == {"whole": 3, "part": 1.5, "none": "nan", "yes": True}
+    assert jsonable(numpy.arange(4).reshape(2, 2)) == [[0, 1], [2, 3]]
+    assert jsonable(numpy.zeros((40, 50))) == "<ndarray of float64 40x50>"
+    assert jsonable(numpy.datetime64("2026-01-02")) == "2026-01-02"
+    assert jsonable(numpy.array([print], dtype=object)) == ["<builtin_function_or_method>"]
+    assert jsonable(numpy.dtype("float64")).startswith("<")
+
+
+METADATA = {
+    "$ai_model": "mine",
+    "$ai_trace_id": "mine",
+    "own": "kept",
+    7: "number",
+    None: "none",
+    "bytes": b"\xff\x00",
+    "nan": math.nan,
+    "model": Model(text="x"),
+    "huge": "x" * 10_000_000,
+    "\ud800": "half",
+}
+CYCLE: dict[str, Any] = {}
+METADATA["cycle"] = CYCLE["itself"] = CYCLE
+
+
+def test_metadata_that_no_event_can_hold():
+    """Metadata with names of PostHog's, keys of any type, cycles, bytes, numbers that are none and 10 MB of text cost
+    neither an exception nor the event, and what can be read of them is read."""
+    with capture_events() as events:
+        with llm_span("step", metadata=METADATA) as span:
+            span.set(metadata=METADATA)
+        (event,) = events.settle()
+    told = event.properties
+    json.dumps(told, allow_nan=False).encode("utf-8")
+    assert (told["own"], told["7"], told["None"], told["nan"], told["model"]) == (
+        "kept",
+        "number",
+        "none",
+        "nan",
+        {"text": "x"},
+    )
+    assert "characters cut" in told["huge"]
+    assert "$ai_model" not in told
+    assert told["$ai_trace_id"] == event.trace_id != "mine"
 
 
 class Shown:
@@ -362,7 +422,7 @@ def test_cycles_and_depth_come_to_an_end(number, read):
     assert done
     if number != 3:
         text = json.dumps(jsonable(done[0]))
-        assert "[nested too deeply]" in text or "[too many values]" in text
+        assert any(said in text for said in ("[contains itself]", "[nested too deeply]", "[too many values]"))
 
 
 def test_a_long_vector_is_copied():

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
 import pytest
 from freezegun import freeze_time
 
 import llm_track
-from llm_track import llm_span
+from llm_track import llm_span, steps
 from llm_track.testing import capture_events
 
 
@@ -83,6 +86,21 @@ def test_as_a_decorator_each_call_is_a_span_of_its_own():
     assert [event.properties["$ai_span_name"] for event in events] == ["job", "job", "async job"]
     assert len({event.uuid for event in events}) == 3
     assert events[0].distinct_id == "u"
+
+
+def test_threads_that_begin_traces_at_once_do_not_fail_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the traces that are remembered, every thread forgets the oldest, and no more than there are too many."""
+    monkeypatch.setattr(steps, "_MOST_BEGUN", 50)
+    monkeypatch.setattr(steps, "_begun", OrderedDict())
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            begun = pool.map(lambda n: [steps.begins(f"{n} {i}") for i in range(20_000)], range(4))
+            assert all(all(each) for each in begun)
+    finally:
+        sys.setswitchinterval(before)
+    assert len(steps._begun) == 50
 
 
 def test_disabled_means_no_event_and_no_other_difference():

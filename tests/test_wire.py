@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_track.wire import Answer, Chunk, eventstream, request_id, sse
+from llm_track.wire.pulled import Pulled
 
 SSE = {"content-type": "text/event-stream; charset=utf-8"}
 AWS = {"content-type": "application/vnd.amazon.eventstream"}
@@ -23,9 +24,9 @@ def an_answer(headers: Any = SSE, **fields: Any) -> Answer:
     return Answer(status=200, headers=headers, url="https://api.example.com/v1", **fields)
 
 
-def unzipped(pieces: list[bytes]) -> list[bytes]:
+def unzipped(pieces: list[bytes]) -> tuple[list[bytes], bool]:
     reader = zlib.decompressobj(wbits=31)
-    return [reader.decompress(piece) for piece in pieces]
+    return [reader.decompress(piece) for piece in pieces], reader.eof
 
 
 def data_of(body: bytes) -> list[bytes]:
@@ -170,6 +171,44 @@ def test_a_frame_that_wraps_nothing_is_its_payload(payload, event):
     assert list(eventstream.events(frame(payload))) == [(event, 16 + len(payload))]
 
 
+def named(**headers: str) -> bytes:
+    """Return headers of a frame; the names have a colon before them and dashes in them."""
+    pairs = [(f":{name.replace('_', '-')}".encode(), value.encode()) for name, value in headers.items()]
+    return b"".join(
+        bytes([len(name)]) + name + b"\x07" + struct.pack(">H", len(value)) + value for name, value in pairs
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "payload", "event"),
+    [
+        (named(event_type="messageStop"), b'{"a": 1}', {"messageStop": {"a": 1}}),
+        (named(event_type="initial-response"), b"", {"initial-response": {}}),
+        (named(event_type="chunk"), wrapped({"a": 1}), {"a": 1}),
+    ],
+)
+def test_a_frame_of_a_named_event(headers, payload, event):
+    """An event of Amazon's own is an object of its type; of a chunk, it is the model's."""
+    ((told, _),) = eventstream.events(frame(payload, headers))
+    assert json.loads(told) == event
+
+
+@pytest.mark.parametrize(
+    ("headers", "payload", "words"),
+    [
+        (named(message_type="exception", exception_type="gone"), b'{"message": "too much"}', "too much"),
+        (named(exception_type="gone"), b'{"Message": "too much"}', "too much"),
+        (named(message_type="error", error_code="gone", error_message="too much"), b"", "too much"),
+        (named(exception_type="gone"), b"too much", "too much"),
+        (named(exception_type="gone"), b"[1]", "[1]"),
+    ],
+)
+def test_a_frame_of_an_exception(headers, payload, words):
+    """An exception amid a stream is an object with an error, as in the streams of others."""
+    ((told, _),) = eventstream.events(frame(payload, headers))
+    assert json.loads(told) == {"type": "error", "error": {"type": "gone", "message": words}}
+
+
 @given(st.binary(max_size=300))
 def test_garbage_comes_to_an_end(body):
     """Any bytes at all are read to an end by both readers, without an error."""
@@ -260,3 +299,47 @@ def test_a_long_event_stream_is_read_to_its_end():
     """Every one of many frames of Amazon is read."""
     body = frame(wrapped({"a": 1})) * 50_000
     assert sum(1 for _ in eventstream.events(body)) == 50_000
+
+
+@pytest.mark.parametrize("kind", ["application/x-ndjson", "application/jsonl; charset=utf-8"])
+def test_one_object_per_line(kind):
+    """A stream of lines has an object per line, each with the time when its line was whole; a cut line is left out."""
+    answer = Answer(
+        200, {"content-type": kind}, "", pieces=[b'{"a": 1}\n\n{"b"', b': 2}\r\nno JSON\n{"c": '], times=[1.0, 2.0]
+    )
+    assert answer.is_stream()
+    assert [(chunk.value, chunk.arrived) for chunk in answer.chunks()] == [({"a": 1}, 1.0), ({"b": 2}, 2.0)]
+
+
+def test_messages_of_amazon_that_an_sdk_has_unwrapped():
+    """Under Amazon's media type there may be one JSON object per line, which is read as that."""
+    answer = an_answer(AWS, content=b'{"a": 1}\n{"b": 2}\n')
+    assert [chunk.value for chunk in answer.chunks()] == [{"a": 1}, {"b": 2}]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ['data: {"n": 1}', "", "event: x", 'data: {"n": 2}', "", "data: [DONE]"],
+        [b'data: {"n": 1}', b"", b"event: x", b'data: {"n": 2}', b"", b"data: [DONE]"],
+    ],
+)
+def test_lines_that_were_pulled(pieces: list[Any]) -> None:
+    """Lines without their ends, as an HTTP library cuts them, are events, each from the time of its own line."""
+    pulled = Pulled(pieces=pieces, times=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    assert list(pulled.chunks(pieces, dict)) == [Chunk({"n": 1}, 1.0), Chunk({"n": 2}, 4.0)]
+
+
+def test_bytes_that_were_pulled() -> None:
+    """Bytes that have their lines' ends are events wherever they are cut; objects are told by their provider."""
+    pieces = [b'data: {"n"', b': 1}\n\ndata: {"n": 2}\n\n']
+    assert list(Pulled(pieces=pieces, times=[1.0, 2.0]).chunks(pieces, dict)) == [
+        Chunk({"n": 1}, 2.0),
+        Chunk({"n": 2}, 2.0),
+    ]
+    assert list(Pulled(times=[1.0]).chunks([[("a", 1)], [("b", 2)]], dict)) == [
+        Chunk({"a": 1}, 1.0),
+        Chunk({"b": 2}, 1.0),
+    ]
+    assert list(Pulled().chunks([[]], dict)) == [Chunk({}, None)]
+    assert list(Pulled().chunks(["data: 1"], dict)) == [Chunk(1, None)]

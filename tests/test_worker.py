@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,28 @@ def test_stats_say_what_became_of_the_events():
         assert after[name] == before.get(name, 0) + 1
 
 
+def test_a_client_that_is_still_being_built_when_the_program_ends_delivers(receiver):
+    """However long the client takes to be built, a program that ends meanwhile waits for it, and loses nothing."""
+    done = run(
+        """
+        import atexit, time, threading, llm_track
+        register = atexit.register
+        begun = threading.Event()
+        def slowly(hook, *args, **kwargs):
+            register(hook, *args, **kwargs)
+            if type(getattr(hook, "__self__", None)).__name__ == "Posthog":  # the client has yet to be whole
+                begun.set()
+                time.sleep(1.0)
+        atexit.register = slowly
+        with llm_track.llm_span("last"): pass
+        begun.wait(30)
+        """,
+        receiver.url,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert names(receiver) == ["last"]
+
+
 def test_a_full_queue_drops_and_counts(monkeypatch, caplog):
     """When too much waits, new events are counted as dropped, with one log line, and nobody is blocked."""
     fresh = worker._Worker()
@@ -257,6 +280,19 @@ def test_a_client_that_raises_does_not_stop_the_next_event(without_pytest, caplo
     worker._worker.sink = worker._worker.sink_settings = None
     assert Client.calls == 3
     assert caplog.text.count("could not turn a call into an event") == 1
+
+
+def test_what_many_threads_have_the_worker_do_is_no_event_that_is_left():
+    """However many threads ask at once, what they asked for and is done does not wait for its delivery."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with capture_events(), ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: [worker.put(int) for _ in range(10_000)], range(4)))
+            assert worker.flush(60)
+            assert worker._worker._left() == (0, 0)
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_events_can_be_read_as_json():
@@ -322,3 +358,22 @@ def test_what_the_client_gave_up_on_is_counted(receiver):
         receiver.url,
     )
     assert done.stdout == "3\n"
+
+
+SLOW = """
+import time
+import llm_track
+from llm_track import worker
+llm_track.configure(processors=[lambda event: (time.sleep(0.2), event)[1]])
+worker.ANSWER_SECONDS = 0.5
+for _ in range(8):
+    with llm_track.llm_span("step"):
+        pass
+"""
+
+
+def test_a_program_that_ends_on_a_slow_machine_waits_for_its_events(receiver):
+    """While calls are still being turned into events, the end of the program waits, although none was taken yet."""
+    done = run(SLOW, receiver.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(receiver.events) == 8

@@ -67,6 +67,17 @@ def messages(role: str, blocks: Iterable[Block]) -> list[JSON]:
     return [{"role": role, "content": _content(run)} for run in runs] or [{"role": role, "content": None}]
 
 
+def answer(role: str, blocks: list[Block], calls: list[Block]) -> list[JSON]:
+    """Return messages of one role that hold blocks and then calls of functions, in the shape that suits both."""
+    if not calls:
+        return messages(role, blocks)
+    if not blocks or (len(blocks) == 1 and blocks[0]["type"] == "text"):
+        return [{"role": role, "content": blocks[0]["text"] if blocks else None, "tool_calls": calls}]
+    if any(block["type"] == "thinking" for block in blocks):
+        calls = [as_tool_use(call) for call in calls]
+    return messages(role, blocks + calls)
+
+
 def words(block: Block) -> str:
     """Return a block as words, for a place where only a string is drawn.
 

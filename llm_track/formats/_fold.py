@@ -177,10 +177,13 @@ class ChoicesFold:
         index, message = delta.get("index"), delta.get("message")
         choice = self._choices.at(position if count(index) is None else index)
         merge(choice, {key: value for key, value in delta.items() if key not in ("delta", "message")})
-        if isinstance(message, Mapping):  # the whole message so far: what a server sends that does not stream
+        if isinstance(message, Mapping) and not delta.get("delta"):  # a server that does not stream
             choice["message"] = settled(message)
-        elif "delta" in delta:
-            merge(choice.setdefault("message", {}), obj(delta["delta"]))
+        elif "delta" in delta:  # Perplexity and Writer add a message to it: the whole so far, or the same again
+            known = choice.setdefault("message", {})
+            merge(known, obj(delta["delta"]))
+            if role := name(obj(message).get("role")):
+                known.setdefault("role", role)
 
     def body(self) -> dict[str, Any]:
         """Return the body as far as the chunks told it."""

@@ -37,12 +37,15 @@ def entries(value: Any) -> list[Any] | None:
 
 
 def count(value: Any) -> int | None:
-    """Return the value if it can be a count: a whole number that is not negative."""
-    if type(value) is int and value >= 0:
+    """Return the value if it can be a count: a whole number that is not negative, and that 63 bits hold."""
+    if type(value) is int and 0 <= value < _MOST:
         return value
-    if type(value) is float and math.isfinite(value) and value >= 0 and value == int(value):
+    if type(value) is float and 0 <= value < _MOST and value == int(value):
         return int(value)
     return None
+
+
+_MOST = 2**63
 
 
 def amount(value: Any) -> float | None:

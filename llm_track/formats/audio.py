@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from llm_track.formats._errors import error_of
-from llm_track.formats._json import JSON, count, dump, name, text, without
-from llm_track.formats._usage import responses_usage
+from llm_track.formats._json import JSON, count, dump, name, obj, text, without
+from llm_track.formats._usage import chat_usage, responses_usage
 from llm_track.formats._whole import Whole
-from llm_track.records import Request, Response
+from llm_track.records import Request, Response, Usage
 
 
 def request(body: JSON) -> Request:
@@ -31,10 +33,17 @@ def response(body: JSON) -> Response:
     error, error_type = error_of(body)
     return Response(
         output=[] if said is None else [{"role": "assistant", "content": said}],
-        usage=responses_usage(body.get("usage")),
+        usage=_usage(obj(body.get("usage"))),
         error=error,
         error_type=error_type,
     )
+
+
+def _usage(usage: JSON) -> Usage:
+    """OpenAI names the details of a recording in the singular; LiteLLM counts in the words of chats, too."""
+    said = chat_usage(usage) if "prompt_tokens" in usage else responses_usage(usage)
+    heard = count(obj(usage.get("input_token_details")).get("audio_tokens"))
+    return said if heard is None else replace(said, audio_input_tokens=heard)
 
 
 def is_content(chunk: JSON) -> bool:

@@ -10,22 +10,40 @@ from typing import Any
 from llm_track.formats import _blocks, _parts
 from llm_track.formats._errors import error_of
 from llm_track.formats._fold import ChoicesFold
-from llm_track.formats._json import JSON, entries, name, obj, objects, text, without
+from llm_track.formats._json import JSON, dump, entries, name, obj, objects, text, without
 from llm_track.formats._usage import chat_usage
 from llm_track.records import Request, Response
 
-_NOT_PARAMETERS = ("messages", "model", "tools", "functions", "stream", "user", "metadata", "extra_headers")
+_NOT_PARAMETERS = (
+    "messages",
+    "documents",
+    "model",
+    "tools",
+    "functions",
+    "stream",
+    "user",
+    "metadata",
+    "extra_headers",
+)
 
 
 def request(body: JSON) -> Request:
     """Read the body of a chat completion request."""
     return Request(
         model=name(body.get("model")),
-        input=[drawn for message in objects(body.get("messages")) for drawn in _message(message, "user")],
+        input=[
+            *({"role": "system", "content": _document(each)} for each in entries(body.get("documents")) or ()),
+            *(drawn for message in objects(body.get("messages")) for drawn in _message(message, "user")),
+        ],
         parameters=without(body, *_NOT_PARAMETERS),
         tools=entries(body.get("tools") or body.get("functions")),
         stream=body.get("stream") is True,
     )
+
+
+def _document(document: Any) -> str:
+    """AI21 and others take documents beside the messages, which belong to none of them."""
+    return text(document) or text(obj(document).get("content")) or dump(document)
 
 
 def response(body: JSON) -> Response:
@@ -41,7 +59,7 @@ def response(body: JSON) -> Response:
             error, error_type = error_of(choice)
     return Response(
         output=[drawn for message in answers if message for drawn in _message(message, "assistant")],
-        usage=chat_usage(body.get("usage") or obj(body.get("x_groq")).get("usage")),
+        usage=chat_usage(body.get("usage") or obj(body.get("x_groq")).get("usage") or _of_choice(choices)),
         model=name(body.get("model")),
         id=name(body.get("id")),
         stop_reason=next((reason for choice in choices if (reason := name(choice.get("finish_reason")))), None),
@@ -51,20 +69,18 @@ def response(body: JSON) -> Response:
     )
 
 
+def _of_choice(choices: list[JSON]) -> JSON:
+    """Moonshot counts in the last chunk's choice."""
+    return next((used for choice in choices if (used := obj(choice.get("usage")))), {})
+
+
 def _message(message: JSON, default_role: str) -> list[JSON]:
     role = name(message.get("role")) or default_role
     if role in ("tool", "function"):
         answer: dict[str, Any] = {"role": "tool", "content": _parts.flat(message.get("content"))}
         call_id = text(message.get("tool_call_id")) or text(message.get("name"))
         return [answer | {"tool_call_id": call_id} if call_id else answer]
-    blocks, calls = _content(message), _tool_calls(message)
-    if not calls:
-        return _blocks.messages(role, blocks)
-    if not blocks or (len(blocks) == 1 and blocks[0]["type"] == "text"):
-        return [{"role": role, "content": blocks[0]["text"] if blocks else None, "tool_calls": calls}]
-    if any(block["type"] == "thinking" for block in blocks):
-        calls = [_blocks.as_tool_use(call) for call in calls]
-    return _blocks.messages(role, blocks + calls)
+    return _blocks.answer(role, _content(message), _tool_calls(message))
 
 
 def _content(message: JSON) -> list[_blocks.Block]:

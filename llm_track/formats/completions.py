@@ -42,22 +42,29 @@ def _stop_reason(choice: JSON) -> str | None:
     return name(choice.get("finish_reason")) or name(choice.get("stop_reason"))
 
 
+_WORDS = ("completion", "value")
+"""Where a chunk without choices has its words."""
+
+
 def is_content(chunk: JSON) -> bool:
     """Tell whether a chunk carries text."""
-    return any(text(part.get("text")) for part in objects(chunk.get("choices"))) or bool(text(chunk.get("completion")))
+    parts = objects(chunk.get("choices"))
+    return any(text(part.get("text")) for part in parts) or any(text(chunk.get(key)) for key in _WORDS)
 
 
 class _Fold(ChoicesFold):
-    """Anthropic's stream has no choices: its ``completion`` grows at the top."""
+    """Anthropic's stream has no choices: its ``completion`` grows at the top.  Writer's has nothing but a ``value``,
+    and no mark of its end."""
 
     def add(self, chunk: JSON) -> None:
         """Take one chunk."""
         if chunk.get("type") == "ping":
             return
-        super().add({key: value for key, value in chunk.items() if key != "completion"})
-        if "completion" in chunk:
-            grow(self._body, "completion", chunk["completion"])
-        self.complete = self.complete or name(chunk.get("stop_reason")) is not None
+        super().add({key: value for key, value in chunk.items() if key not in _WORDS})
+        for key in _WORDS:
+            if key in chunk:
+                grow(self._body, "completion", chunk[key])
+        self.complete = self.complete or "value" in chunk or name(chunk.get("stop_reason")) is not None
 
 
 def fold() -> _Fold:

@@ -11,11 +11,11 @@ from llm_track.records import Request, Response
 
 
 def request(body: JSON) -> Request:
-    """Read an embeddings request: one text, several, or token ids."""
+    """Read an embeddings request: one text, several, or token ids; Hugging Face has them under ``inputs``."""
     return Request(
         model=name(body.get("model")),
-        input=readable(body.get("input")),
-        parameters=without(body, "input", "model", "user", "metadata"),
+        input=readable(body["input"] if "input" in body else body.get("inputs")),
+        parameters=without(body, "input", "inputs", "model", "user", "metadata"),
     )
 
 

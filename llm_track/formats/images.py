@@ -27,8 +27,8 @@ def request(body: JSON) -> Request:
 
 
 def response(body: JSON) -> Response:
-    """Read the pictures: each by its address or its bytes."""
-    drawn: list[Any] = [block for picture in objects(body.get("data")) if (block := _picture(picture)) is not None]
+    """Read the pictures: each by its address or its bytes, and the prompt as the model rewrote it."""
+    drawn: list[Any] = [block for picture in objects(body.get("data")) for block in _answered(picture)]
     error, error_type = error_of(body)
     return Response(
         output=_blocks.messages("assistant", drawn) if drawn else [],
@@ -36,6 +36,11 @@ def response(body: JSON) -> Response:
         error=error,
         error_type=error_type,
     )
+
+
+def _answered(picture: JSON) -> list[_blocks.Block]:
+    block, prompt = _picture(picture), name(picture.get("revised_prompt"))
+    return [*([] if block is None else [block]), *([] if prompt is None else [_blocks.said(prompt)])]
 
 
 def _picture(picture: JSON) -> _blocks.Block | None:

@@ -1,4 +1,4 @@
-"""Cohere Rerank, ``POST /v2/rerank``, and its many speakers: which of several documents answer a question."""
+"""Cohere Rerank, ``POST /v2/rerank``, Voyage's, and its many speakers: which of several documents answer a question."""
 
 from __future__ import annotations
 
@@ -24,16 +24,21 @@ def _words(document: object) -> str:
 
 
 def response(body: JSON) -> Response:
-    """Read the order of the documents; what is billed are searches, or tokens with some providers."""
-    results, meta = objects(body.get("results")), obj(body.get("meta"))
-    billed = obj(meta.get("billed_units"))
+    """Read the order of the documents; what is billed are searches, or tokens with some providers.
+
+    Voyage has the order under ``data``, and counts as an embedding does: all in all, and all of it goes in.
+    """
+    results, meta = objects(body.get("results")) or objects(body.get("data")), obj(body.get("meta"))
+    billed, usage = obj(meta.get("billed_units")), obj(body.get("usage"))
+    asked, in_all = _tokens(meta, "input_tokens"), count(usage.get("total_tokens"))
     error, error_type = error_of(body)
     return Response(
         output=[{"role": "assistant", "content": dump([_place(result) for result in results])}] if results else [],
         usage=Usage(
-            input_tokens=_tokens(meta, "input_tokens"),
+            input_tokens=in_all if asked is None else asked,
             output_tokens=_tokens(meta, "output_tokens"),
-            raw=dict(billed) or None,
+            total_tokens=in_all,
+            raw=dict(billed) or dict(usage) or None,
         ),
         model=name(body.get("model")),
         id=name(body.get("id")),

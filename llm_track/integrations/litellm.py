@@ -28,11 +28,13 @@ from llm_track.config import settings
 from llm_track.patching import autopatch
 from llm_track.providers import Invocation, Reading, litellm
 from llm_track.providers._litellm_proxy import is_proxied, was_asked
+from llm_track.wrapper import has_seen
 
 _TELL = guarded("record a request of the LiteLLM Proxy")
 _SENT = frozenset(
     {
-        "documents", "dimensions", "file", "frequency_penalty", "input", "instructions", "litellm_metadata",
+        "documents", "dimensions", "file", "frequency_penalty", "input", "instructions", "litellm_call_id",
+        "litellm_metadata",
         "max_completion_tokens", "max_output_tokens", "max_tokens", "messages", "metadata", "model", "n", "no-log",
         "presence_penalty", "prompt", "proxy_server_request", "query", "reasoning_effort", "seed", "stop", "stream",
         "system", "tags", "temperature", "tool_choice", "tools", "top_p", "turn_off_message_logging", "user", "voice",
@@ -56,12 +58,12 @@ _ROUTES = {
 
 
 class ProxyCallback(CustomLogger):  # type: ignore[misc]  # typed only where LiteLLM is installed
-    """Tells of the requests that no function of LiteLLM was called for."""
+    """Tells of the requests that no function of LiteLLM was called for, and of answers that a guardrail held back."""
 
     async def async_post_call_failure_hook(
         self, request_data: Any, original_exception: Any, user_api_key_dict: Any, traceback_str: Any = None
     ) -> None:
-        """Record a request that was refused: a bad key, an unknown model, a guardrail."""
+        """Record a request that was refused before or after a model was asked: a bad key, a guardrail."""
         with _TELL:
             if settings().enabled and isinstance(original_exception, BaseException):
                 _refused(dict(request_data), original_exception, user_api_key_dict)
@@ -74,8 +76,9 @@ class ProxyCallback(CustomLogger):  # type: ignore[misc]  # typed only where Lit
 
 
 def _refused(given: dict[str, Any], error: BaseException, key: Any) -> None:
-    if was_asked(given):
-        return
+    blocked = was_asked(given)
+    if blocked and (has_seen(error) or hasattr(error, "llm_provider")):
+        return  # it came out of a call, or out of its stream, which tells of it
     passed = _dict(given.get("passthrough_logging_payload"))
     if passed:
         given = _handed_on(passed, {**given, **_dict(given.get("litellm_params"))})
@@ -85,7 +88,10 @@ def _refused(given: dict[str, Any], error: BaseException, key: Any) -> None:
     sent = {name: value for name, value in given.items() if name in _SENT}
     if passed or _function_at(route) or sent.keys() & _ASKED:
         started = getattr(given.get("litellm_logging_obj"), "start_time", None)
-        _call(_reading(route, sent), started).fail(error)
+        reading = _reading(route, sent)
+        if blocked:  # a model has answered, which is an event: this is what became of the answer
+            reading.kind, reading.format, reading.name = "endpoint", None, "blocked"
+        _call(reading, started).fail(error)
 
 
 _ASKED = frozenset({"model", "messages", "input", "prompt"})

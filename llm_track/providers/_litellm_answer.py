@@ -15,21 +15,11 @@ def to_json(result: Any) -> Any:
     """Return the JSON of a result or a chunk; of a binary answer its type and size."""
     dump: Callable[..., dict[str, Any]] | None = getattr(result, "model_dump", None)
     if dump is not None:
-        return _without_estimate(dump(mode="json", exclude_none=True, warnings=False))
+        return dump(mode="json", exclude_none=True, warnings=False)
     if isinstance(result, Mapping):
         return dict(result)
     content = getattr(result, "content", None)
     return {"bytes": len(content)} if isinstance(content, bytes) else None
-
-
-def _without_estimate(said: dict[str, Any]) -> dict[str, Any]:
-    """LiteLLM counts by itself what the end of a Responses stream does not; it gives no details then, providers do."""
-    answer = said.get("response")
-    if not isinstance(answer, dict) or not isinstance(answer.get("usage"), dict):
-        return said
-    if answer["usage"].keys() & {"input_tokens_details", "output_tokens_details"}:
-        return said
-    return {**said, "response": {key: value for key, value in answer.items() if key != "usage"}}
 
 
 def about(stream: Any) -> dict[str, Any]:

@@ -66,16 +66,10 @@ def _assembled(pieces: list[Any]) -> Any:
     """The whole answer of a stream, put together by LiteLLM; only if the provider reported what it used."""
     if not any(_has_usage(piece) for piece in pieces):
         return next(
-            (found for piece in reversed(pieces) if _is_counted(found := getattr(piece, "response", None))), None
+            (found for piece in reversed(pieces) if _has_usage(found := getattr(piece, "response", None))), None
         )
     build = getattr(sys.modules.get("litellm"), "stream_chunk_builder", None)
     return attempt(build, pieces, otherwise=None) if build is not None else None
-
-
-def _is_counted(answer: Any) -> bool:
-    """Tell whether the answer at the end of a Responses stream has the provider's counts: LiteLLM's lack details."""
-    usage = getattr(answer, "usage", None)
-    return any(getattr(usage, f"{kind}_tokens_details", None) is not None for kind in ("input", "output"))
 
 
 def _has_usage(answer: Any) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from types import FunctionType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 
 from llm_track.formats import (
     Format,
@@ -11,6 +12,7 @@ from llm_track.formats import (
     chat_completions,
     completions,
     embeddings,
+    generate_content,
     images,
     messages,
     rerank,
@@ -26,6 +28,8 @@ MODEL_CALLS: dict[str, tuple[Kind, Format | None, tuple[str, ...]]] = {
     "responses_with_retries": ("generation", responses, ("input", "model")),
     "compact_responses": ("generation", responses, ("input", "model")),
     "anthropic_messages": ("generation", messages, ("max_tokens", "messages", "model")),
+    "generate_content": ("generation", generate_content, ("model", "contents", "config")),
+    "generate_content_stream": ("generation", generate_content, ("model", "contents", "config")),
     "embedding": ("embedding", embeddings, ("model", "input")),
     "image_generation": ("generation", images, ("prompt", "model")),
     "image_edit": ("generation", images, ("image", "prompt", "model")),
@@ -39,6 +43,8 @@ MODEL_CALLS: dict[str, tuple[Kind, Format | None, tuple[str, ...]]] = {
 """Function -> what it is, what its arguments and answers mean, and the names of its first arguments."""
 RECALLING = frozenset({"get_responses"})
 """Functions that fetch an answer that another call asked for."""
+FETCHING = frozenset({"file_content", "afile_content"})
+"""Functions that fetch a file."""
 ROUTED = {
     "completion": ("model", "messages"),
     "text_completion": ("model", "prompt"),
@@ -63,6 +69,14 @@ def named(name: str) -> str | None:
     """Return the function that a name stands for: ``_acompletion`` -> ``completion``; ``None`` for no model call."""
     name = name.lstrip("_")
     return name if name in MODEL_CALLS else ASYNC.get(name)
+
+
+def is_accounting() -> bool:
+    """Tell whether LiteLLM itself makes the call that is being read, to learn what a batch that was looked at cost."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") != "litellm.batches.batch_utils":
+        frame = frame.f_back
+    return frame is not None
 
 
 def others(litellm: ModuleType) -> Iterator[str]:

@@ -10,6 +10,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 from llm_track.snapshot import snapshot
 
@@ -64,6 +65,12 @@ def remember(given: Mapping[str, Any]) -> None:
 def was_asked(given: Mapping[str, Any]) -> bool:
     """Tell whether a request to a Proxy has been read."""
     return _request(given) in _asked
+
+
+def trace_of(given: Mapping[str, Any]) -> str | None:
+    """Return the trace of a request to a Proxy: what a guardrail says of an answer belongs to the call that gave it."""
+    call, arrived = _request(given)
+    return None if call is None or arrived is None else str(uuid5(NAMESPACE_OID, f"{call} {arrived}"))
 
 
 def _request(given: Mapping[str, Any]) -> tuple[Any, Any]:

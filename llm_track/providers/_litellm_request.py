@@ -9,6 +9,7 @@ from typing import Any
 
 from llm_track._guard import attempt, say_once
 from llm_track.masking import is_secret
+from llm_track.policies import METADATA
 from llm_track.providers import _litellm_proxy
 from llm_track.records import Identity, Labels
 from llm_track.snapshot import jsonable, snapshot
@@ -81,7 +82,7 @@ def beside(given: Mapping[str, Any]) -> dict[str, Any]:
     said = {name: snapshot(given[name]) for name in _BESIDE if given.get(name) is not None}
     if _litellm_proxy.is_proxied(given):
         said.pop("litellm_metadata", None)
-        said.pop("litellm_trace_id", None)  # the Proxy makes one up, or takes the id of the session for it
+        said["litellm_trace_id"] = _litellm_proxy.trace_of(given)  # the Proxy's may be the id of the session
         for name in ("litellm_session_id", "posthog_api_key", "posthog_api_url", "posthog_host"):
             said.pop(name, None)  # whose project an event is for, a client has no say in
         silence = _dict(given.get("metadata")), _dict(given.get("litellm_metadata"))
@@ -104,9 +105,10 @@ def silence(given: Mapping[str, Any]) -> Labels:
         user = _text(places[1].get("user_id")) or _text(places[2].get("user_id")) or _text(given.get("user"))
     return Labels(
         identity=Identity(
-            user_id=user, no_log=any(_true(place.get(name)) for place in places for name in ("no-log", "no_log"))
+            user_id=user,
+            no_log=any(_true(place.get(name)) for place in places for name in ("no-log", "no_log")),
+            content=METADATA if any(_true(place.get("turn_off_message_logging")) for place in places) else None,
         ),
-        withheld=any(_true(place.get("turn_off_message_logging")) for place in places),
     )
 
 
@@ -124,11 +126,11 @@ def labels(said: Mapping[str, Any]) -> Labels:
             groups=_groups(metadata.get("groups")),
             metadata={key: value for key, value in custom.items() if not is_secret(key, value)},
             no_log=any(_true(place.get(name)) for place in (said, metadata) for name in ("no-log", "no_log")),
+            content=METADATA if _withheld(said, metadata) else None,
         ),
         trace_id=_text(metadata.get("trace_id")) or _text(said.get("litellm_trace_id")),
         parent_id=_text(metadata.get("parent_run_id")),
         name=_text(metadata.get("generation_name")),
-        withheld=_withheld(said, metadata),
         project=_project(said, metadata),
     )
 

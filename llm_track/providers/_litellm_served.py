@@ -5,6 +5,7 @@ Runs on the worker, after LiteLLM is done.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -106,7 +107,6 @@ def served(asked: Asked, result: Any, error: BaseException | None) -> Served:
         cached=cached,
         saved_cost=cost if cached else None,
         counted=not asked.mocked,
-        counts_reasoning="claude" not in f"{asked.model} {model}".lower(),
         retries=_count(headers.get("x-litellm-attempted-retries")),
         fallbacks=_count(headers.get("x-litellm-attempted-fallbacks")),
     )
@@ -152,8 +152,16 @@ def _served_model(hidden: Mapping[str, Any], result: Any, known: str | None) -> 
 
 
 def _bare(model: str | None, provider: str | None) -> str | None:
-    """A model without LiteLLM's prefix, which names the provider."""
-    return model if model is None or provider is None else model.removeprefix(f"{provider}/")
+    """A model without LiteLLM's prefixes, which name the provider and, with Amazon's, the API to ask."""
+    if model is None or provider is None:
+        return model
+    bare = model.removeprefix(f"{provider}/")
+    return _ROUTE.sub("", bare.removeprefix("bedrock/")) if provider.startswith("bedrock") else bare
+
+
+_ROUTE = re.compile(
+    r"(chat_completions|converse|converse_like|deepseek_r1|invoke|llama|mantle|nova|nova-2|openai|qwen2|qwen3)/"
+)
 
 
 def _text(value: Any) -> str | None:

@@ -21,14 +21,18 @@ from llm_track.providers._hosts import biller
 from llm_track.snapshot import snapshot
 from llm_track.wire import request_id
 
+RESULT_FILE = re.compile(r"/files/([^/]+)/content$")
 Endpoints = Mapping[str, tuple[Kind, Format]]
 """The end of a path -> what a POST to it is, and the format of its JSON."""
 
 
 def by_path(
-    endpoints: Endpoints, names: Mapping[str, str], default_provider: str
+    endpoints: Endpoints, names: Mapping[str, str], default_provider: str, batch: re.Pattern[str] = RESULT_FILE
 ) -> Callable[[Invocation], Reading | None]:
-    """Return a function that reads an invocation of ``client.request`` by the path and the method of its request."""
+    """Return a function that reads an invocation of ``client.request`` by the path and the method of its request.
+
+    Where results of batches are fetched, ``batch`` finds the provider's id of the batch, or of the file, in the path.
+    """
 
     def read(invocation: Invocation) -> Reading | None:
         options = options_of(invocation)
@@ -36,6 +40,7 @@ def by_path(
             return None
         base_url, path = _address(getattr(invocation.instance, "base_url", ""), str(options.url))
         posted = options.method.lower() == "post"
+        results = None if posted else batch.search(path)
         path = next((known for known in (path, _unversioned(path)) if known in names), path)
         kind, wire_format = endpoints.get(path, _ENDPOINT) if posted else _ENDPOINT
         return Reading(
@@ -47,6 +52,7 @@ def by_path(
             base_url=base_url,
             stream=bool(invocation.kwargs.get("stream", False)),
             asked=options,
+            batch=results and results[1],
             secrets=partial(_secrets, weakref.ref(invocation.instance), options),
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from llm_track.formats import completions, messages
 from llm_track.providers import Provider, Target, _stainless
 
@@ -14,7 +16,8 @@ _NAMES = {
     "/v1/complete": "completions",
     "/v1/messages/count_tokens": "messages.count_tokens",
 }
-_read = _stainless.by_path(_ENDPOINTS, _NAMES, "anthropic")
+_RESULTS = re.compile(r"/messages/batches/([^/]+)/results$")
+_read = _stainless.by_path(_ENDPOINTS, _NAMES, "anthropic", batch=_RESULTS)
 
 
 def _target(client: str, *, optional: bool = False) -> Target:

@@ -6,7 +6,7 @@ these functions is one call.  Its answers have the shapes of OpenAI's API, whoev
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -18,13 +18,15 @@ from llm_track.providers import (
     Target,
     _litellm_answer,
     _litellm_functions,
+    _litellm_http,
     _litellm_proxy,
     _litellm_request,
     _litellm_served,
 )
 from llm_track.providers._hosts import by_host
-from llm_track.providers._litellm_functions import ASYNC, MODEL_CALLS, RECALLING, ROUTED
+from llm_track.providers._litellm_functions import ASYNC, FETCHING, MODEL_CALLS, RECALLING, ROUTED
 from llm_track.providers._stainless import failure as openai_failure
+from llm_track.records import Identity, Labels
 
 
 def read(name: str, positional: tuple[str, ...], invocation: Invocation) -> Reading:
@@ -32,19 +34,45 @@ def read(name: str, positional: tuple[str, ...], invocation: Invocation) -> Read
     kind, wire_format, _ = MODEL_CALLS.get(name, ("endpoint", None, ()))
     _litellm_proxy.remember(invocation.kwargs)
     given = {**dict(zip(positional, invocation.args, strict=False)), **invocation.kwargs}
+    fetches = name in FETCHING
+    labels = partial(_litellm_request.labels, _litellm_request.beside(given))
     return Reading(
         kind=kind,
         name=name,
         provider="litellm",
-        body=_litellm_request.body(given),
+        body=_litellm_request.body(_as_google_has_it(given) if "contents" in given else given),
         format=wire_format,
         base_url=given.get("api_base") or given.get("base_url"),
-        stream=given.get("stream") is True,
+        stream=given.get("stream") is True or name.endswith("_stream"),
         recalled=name in RECALLING,
-        labels=partial(_litellm_request.labels, _litellm_request.beside(given)),
+        batch=_file(given) if fetches else None,
+        labels=_silent if fetches and _litellm_functions.is_accounting() else labels,
         secrets=partial(_litellm_request.secrets, given),
         served=partial(_litellm_served.served, _litellm_served.Asked.of(name, given)),
     )
+
+
+def _silent() -> Labels:
+    """What LiteLLM does for itself is nobody's call: it does not know whether the program wants silence."""
+    return Labels(identity=Identity(no_log=True))
+
+
+def _file(given: dict[str, Any]) -> str | None:
+    """The file that is fetched, which may hold the results of a batch."""
+    file = given.get("file_id")
+    return file if isinstance(file, str) else None
+
+
+def _as_google_has_it(given: dict[str, Any]) -> dict[str, Any]:
+    """Google's SDK calls ``config`` what its API calls ``generationConfig``, with system and tools beside it."""
+    config = given.get("config")
+    settings = dict(config) if isinstance(config, Mapping) else {}
+    beside = {name: settings.pop(name) for name in _BESIDE_CONFIG if name in settings}
+    rest = {name: value for name, value in given.items() if name != "config"}
+    return {**beside, **({"generationConfig": settings} if settings else {}), **rest}
+
+
+_BESIDE_CONFIG = ("system_instruction", "systemInstruction", "tools", "tool_config", "safety_settings")
 
 
 def biller_at(url: str) -> str | None:
@@ -89,7 +117,7 @@ def _target(module: str, path: str, name: str, positional: tuple[str, ...]) -> T
         path,
         partial(read, name, positional),
         read_inner=partial(_read_inner, name, positional),
-        optional=True,
+        optional=path not in ("completion", "acompletion"),
         in_place=True,
     )
 
@@ -104,8 +132,9 @@ _ROUTERS = (
 
 def _targets() -> Iterator[Target]:
     for path, name in [(name, name) for name in MODEL_CALLS] + list(ASYNC.items()):
-        for place in ("", "main.", "responses.main."):
+        for place in ("", "main.", "responses.main.", "google_genai.main."):
             yield _target("litellm", f"{place}{path}", name, MODEL_CALLS[name][2])
+    yield from _litellm_http.TARGETS
     for module, router in _ROUTERS:
         for name, positional in ROUTED.items():
             yield _target(module, f"{router}.{name}", name, positional)
@@ -135,10 +164,6 @@ def _held(router: Any) -> Any:
     return router if owner is None else owner()
 
 
-def _no_response(witnessed: Any) -> Any:
-    raise NotImplementedError("LiteLLM shows nobody its HTTP responses")
-
-
 def failure(error: BaseException) -> dict[str, Any]:
     """Return what an exception says; LiteLLM makes up the request in it, and a status where there was no answer."""
     said = openai_failure(error)
@@ -152,7 +177,6 @@ PROVIDER = Provider(
     name="litellm",
     distribution="litellm",
     targets=tuple(_targets()),
-    answer=_no_response,
     to_json=_litellm_answer.to_json,
     failure=failure,
     layers=True,

@@ -10,8 +10,12 @@ from llm_track.records import Event
 class Sink(Protocol):
     """Takes events on the worker's thread, inside the context of the call they describe."""
 
-    def emit(self, event: Event) -> bool:
-        """Take one event; return whether it was admitted."""
+    def largest(self, event: Event) -> int:
+        """Return how many bytes of JSON this event may have."""
+        ...
+
+    def emit(self, event: Event, *, large: bool = False) -> bool:
+        """Take one event; return whether it was admitted.  ``large``: it needs the way of large events."""
         ...
 
     def flush(self, timeout: float, *, last: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llm_track.records import Event
+from llm_track.sizing import LARGEST_EVENT
 
 
 class MemorySink:
@@ -11,7 +12,11 @@ class MemorySink:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    def emit(self, event: Event) -> bool:
+    def largest(self, event: Event) -> int:
+        """Events are as large as on PostHog's ordinary lane."""
+        return LARGEST_EVENT
+
+    def emit(self, event: Event, *, large: bool = False) -> bool:
         """Keep the event."""
         self.events.append(event)
         return True

@@ -24,10 +24,10 @@ class Clients:
         """Return a client of OpenAI."""
         return self._client(openai, "OpenAI", base_url=url, **options)
 
-    def openai_itself(self, url: str, **options: Any) -> Any:
-        """Return a client of api.openai.com, whose requests are led to the server at a URL all the same."""
+    def openai_itself(self, url: str, origin: str = "https://api.openai.com", **options: Any) -> Any:
+        """Return a client of api.openai.com, or another origin, whose requests are led to the server at a URL."""
         there = urlsplit(url)
-        client = self._client(openai, "OpenAI", base_url=f"https://api.openai.com{there.path}", **options)
+        client = self._client(openai, "OpenAI", base_url=f"{origin}{there.path}", **options)
         return client.with_options(http_client=self._rerouted(there.port))
 
     def azure(self, url: str, api_version: str = "2024-06-01", **options: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,10 +16,15 @@ from .server import CaseServer
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _hooked() -> Iterator[None]:
-    llm_track.autopatch("openai", "anthropic")
+def _unhooked_at_the_end() -> Iterator[None]:
     yield
     llm_track.unpatch()
+
+
+@pytest.fixture(autouse=True)
+def _hooked() -> None:
+    """Other tests, before these or between them, may have taken the hooks off."""
+    llm_track.autopatch("openai", "anthropic")
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +37,8 @@ def server() -> Iterator[CaseServer]:
 @pytest.fixture(scope="session", params=[SyncMode, AsyncMode], ids=["sync", "async"])
 def mode(request: Any) -> Iterator[Mode]:
     """Both modes of a client, one after the other."""
-    made = request.param()
-    yield made
-    if isinstance(made, AsyncMode):
-        made.close()
+    with closing(request.param()) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -30,6 +31,9 @@ class SyncMode:
         except StopIteration as done:
             return done.value
         raise AssertionError("a synchronous form waited")
+
+    def close(self) -> None:
+        """End nothing: there is no loop."""
 
     async def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """Return what the function returns."""
@@ -57,8 +61,12 @@ class SyncMode:
             list(pool.map(self.run, forms))
 
     async def collect_garbage(self) -> None:
-        """Have dropped objects die now."""
-        gc.collect()
+        """Have dropped objects die now; a thread of the SDK's may hold one for a moment."""
+        for _ in range(200):
+            gc.collect()
+            if not llm_track.stats()["open_steps"]:
+                return
+            time.sleep(0.005)
 
 
 class AsyncMode:

@@ -4,10 +4,12 @@
         run = server.play([{"json": {...}}])     # the answers of one test, in order; the last one repeats
         OpenAI(base_url=run.url + "/v1", api_key="x")
 
-An answer is a JSON object.  Its body is one of ``json``, ``events`` (server-sent events), ``aws_events`` (Amazon's
-event stream) or ``base64``.  Around it: ``status``, ``headers``, ``named`` (an ``event:`` line per event), ``done``
-(``[DONE]`` at the end), ``gzip`` (compressed), ``delay`` (seconds before the answer), ``hold_after`` and ``cut_after``
-(after that many events the stream waits for the end of the test, or breaks off).
+An answer is a JSON object.  Its body is one of ``json``, ``events`` (server-sent events), ``written`` (the same, as
+they are written), ``lines`` (JSON objects, each in a line), ``aws_events`` (a model's own events in Amazon's event
+stream), ``converse_events`` (Amazon's: ``{type: payload}``) or ``base64``.  Around it: ``status``, ``headers``,
+``named`` (an ``event:`` line per event), ``done`` (``[DONE]`` at the end), ``gzip`` (compressed), ``delay`` (seconds
+before the answer), ``hold_after`` and ``cut_after`` (after that many events, or bytes of a body that is no stream, the
+answer waits for the end of the test or breaks off).
 """
 
 from __future__ import annotations
@@ -74,6 +76,9 @@ class CaseServer(ThreadingHTTPServer):
         self.server_close()
 
 
+_STREAMS = ("text/event-stream", "application/stream+json", "application/vnd.amazon")
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -94,12 +99,13 @@ class _Handler(BaseHTTPRequestHandler):
         pieces, content_type = encoded(answer)
         if answer.get("gzip"):
             pieces = compressed(pieces)
-        if content_type.startswith(("text/event-stream", "application/vnd.amazon")):
+        if content_type.startswith(_STREAMS):
             self._head(answer, content_type, {"transfer-encoding": "chunked"})
             self._stream(run, answer, pieces)
         else:
             self._head(answer, content_type, {"content-length": str(len(pieces[0]))})
-            self.wfile.write(pieces[0])
+            self.wfile.write(pieces[0][: answer.get("cut_after")])
+            self.close_connection = self.close_connection or "cut_after" in answer
 
     do_GET = do_POST = _answer
 
@@ -122,14 +128,31 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
 
+def a_file(content: bytes, **more: Any) -> dict[str, Any]:
+    """Return an answer that is a file."""
+    return {"base64": base64.b64encode(content).decode(), **more}
+
+
+def lines(*given: Any) -> bytes:
+    """Return a file of JSON, a value in each line."""
+    return b"".join(json.dumps(line).encode() + b"\n" for line in given)
+
+
 def encoded(answer: dict[str, Any]) -> tuple[list[bytes], str]:
     """Return the body of an answer, in the pieces in which it is sent, and its content type."""
     if "events" in answer:
         marks = [b"data: [DONE]\n\n"] if answer.get("done") else []
         named = answer.get("named", False)
         return [_server_sent(event, named) for event in answer["events"]] + marks, "text/event-stream"
+    if "lines" in answer:
+        return [json.dumps(each).encode() + b"\n" for each in answer["lines"]], "application/stream+json"
+    if "written" in answer:
+        return [event.encode() for event in answer["written"]], "text/event-stream"
     if "aws_events" in answer:
         return [_aws_message(event) for event in answer["aws_events"]], "application/vnd.amazon.eventstream"
+    if "converse_events" in answer:
+        named = [_aws_named(event) for event in answer["converse_events"]]
+        return named, "application/vnd.amazon.eventstream"
     if "base64" in answer:
         return [base64.b64decode(answer["base64"])], "application/octet-stream"
     return [json.dumps(answer["json"]).encode()], "application/json"
@@ -148,8 +171,20 @@ def _server_sent(event: dict[str, Any], named: bool) -> bytes:
 
 
 def _aws_message(event: dict[str, Any]) -> bytes:
-    payload = json.dumps({"bytes": base64.b64encode(json.dumps(event).encode()).decode()}).encode()
-    given = {":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"}
+    """A model's event; what ends in ``Exception`` is Amazon's own, and ends the stream."""
+    if any(name.endswith("Exception") for name in event):
+        return _aws_named(event)
+    return _aws_frame("event", "chunk", {"bytes": base64.b64encode(json.dumps(event).encode()).decode()})
+
+
+def _aws_named(event: dict[str, Any]) -> bytes:
+    ((name, payload),) = event.items()
+    return _aws_frame("exception" if name.endswith("Exception") else "event", name, payload)
+
+
+def _aws_frame(kind: str, name: str, told: dict[str, Any]) -> bytes:
+    payload = json.dumps(told).encode()
+    given = {f":{kind}-type": name, ":content-type": "application/json", ":message-type": kind}
     headers = b"".join(_aws_header(name, value) for name, value in given.items())
     prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
     message = prelude + struct.pack(">I", crc32(prelude)) + headers + payload

@@ -1,4 +1,5 @@
-"""Recorded traffic of OpenAI, Azure OpenAI and Anthropic through the real SDKs: every event equals the wire."""
+"""Recorded traffic of OpenAI, Azure OpenAI, Anthropic and of hosts that speak OpenAI's language, through the real
+SDKs: every event equals the wire."""
 
 from __future__ import annotations
 
@@ -25,6 +26,23 @@ from .wire_truth import COUNTS, Truth, asked_words, truth
 
 SHARED = Path(__file__).parents[3] / "shared"
 PROVIDERS = {"openai": "openai", "azure_openai": "azure", "anthropic": "anthropic"}
+HOSTS = {
+    "https://api.deepseek.com": "deepseek",
+    "https://gateway.pydantic.dev": "openai",  # nobody knows this host: the SDK's own name
+    "https://generativelanguage.googleapis.com": "gemini",
+    "https://api.groq.com": "groq",
+    "https://api.mistral.ai": "mistral",
+    "http://localhost:11434": "ollama",
+    "http://localhost:8000": "vllm",
+    "http://localhost:5002": "openai",
+    "https://openrouter.ai": "openrouter",
+    "https://api.together.xyz": "together",
+    "https://api.writer.com": "writer",
+    "https://api.x.ai": "xai",
+}
+"""Origin of a recording that speaks OpenAI's language -> who bills."""
+LANGUAGE = ("chat.completions", "completions", "embeddings", "responses")
+"""The endpoints of these that the openai SDK has methods for."""
 
 METHODS = {
     "chat.completions": "chat.completions.create",
@@ -60,7 +78,9 @@ NAMES = {
 }
 """What the span of an endpoint that is no model call is named."""
 
-RECORDED = sorted(path for name in PROVIDERS for path in (SHARED / "cassettes" / name).glob("*.json"))
+COMPATIBLE = ("deepseek", "gateway", "gemini", "groq", "mistral", "ollama", "openai_compat", "openrouter", "together",
+              "writer", "xai")  # fmt: skip
+RECORDED = sorted(path for name in (*PROVIDERS, *COMPATIBLE) for path in (SHARED / "cassettes" / name).glob("*.json"))
 
 if not RECORDED:
     if os.environ.get("CI") == "true":
@@ -82,7 +102,9 @@ pytestmark = [
 INTERACTIONS = [
     pytest.param(path, number, id=f"{path.stem} {number}")
     for path in RECORDED
-    for number in range(len(Case(path).items))
+    for number, item in enumerate(Case(path).items)
+    if path.parent.name in PROVIDERS
+    or (item["endpoint"] in LANGUAGE and "/api/embeddings" not in item["request"]["url"])
 ]
 
 
@@ -105,7 +127,8 @@ def interaction(replay: Any, path: Path, number: int) -> SimpleNamespace:
         body.setdefault("model", deployment)
     return SimpleNamespace(
         **{key: recorded[key] for key in ("endpoint", "request", "response")},
-        provider=PROVIDERS[case.data["provider"]],
+        provider=PROVIDERS.get(case.data["provider"]) or HOSTS[f"{url.scheme}://{url.netloc}"],
+        origin=None if case.data["provider"] in PROVIDERS else f"{url.scheme}://{url.netloc}",
         root=replay.url(path.stem),
         path=url.path,
         query=url.query,
@@ -146,6 +169,9 @@ def client_for(interaction: Any, clients: Clients) -> Any:
         return clients.azure(interaction.root, version, **named)
     if interaction.provider == "anthropic":
         return clients.anthropic(interaction.root)
+    if interaction.origin is not None:
+        above = interaction.path.removesuffix("/" + interaction.endpoint.replace(".", "/"))
+        return clients.openai_itself(interaction.root + above, interaction.origin)
     return clients.openai(interaction.root + "/v1")
 
 
@@ -166,6 +192,8 @@ def request_of(interaction: Any, client: Any) -> partial[Any]:
 def _bare_request(interaction: Any, client: Any) -> partial[Any]:
     """What has no method of its own in an SDK is sent by the client itself."""
     path = interaction.path if interaction.provider == "anthropic" else interaction.path.removeprefix("/v1")
+    if interaction.origin is not None:
+        path = "/" + interaction.endpoint.replace(".", "/")
     options = {"params": dict(parse_qsl(interaction.query))} if interaction.query else {}
     if interaction.request["method"] == "GET":
         return partial(client.get, path=path, cast_to=object, options=options)

@@ -99,9 +99,12 @@ def _choices(parts: list[dict[str, Any]], streamed: bool) -> Truth:
     stops: dict[int, str] = {}
     for part in parts:
         read.id, read.model = part.get("id") or read.id, part.get("model") or read.model
-        read.counts = _openai_counts(part.get("usage"), "prompt_tokens", "completion_tokens") or read.counts
+        usage = part.get("usage") or (part.get("x_groq") or {}).get("usage")
+        read.counts = _openai_counts(usage, "prompt_tokens", "completion_tokens") or read.counts
+        if "value" in part:  # Writer's legacy completions
+            texts.setdefault(0, []).append(part["value"])
         for choice in part.get("choices") or []:
-            index = choice["index"]
+            index = choice.get("index", 0)
             message = choice.get("delta" if streamed else "message") or {}
             texts.setdefault(index, []).extend(_said(choice, message))
             stops |= {index: choice["finish_reason"]} if choice.get("finish_reason") else {}

@@ -162,6 +162,11 @@ def test_a_second_run_adds_and_prints_only_itself(whole_run: Run, tmp_path: Path
         assert connection.sql("SELECT count(*) FROM events").fetchall() == [(24,)]
 
 
+def _heed_interrupts() -> None:
+    """A shell has what it starts in the background ignore them, and so would a program that such a test starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
     """An interrupt in the middle exits with 130, without a traceback, and closes the file."""
     file = tmp_path / "demo.duckdb"
@@ -171,6 +176,7 @@ def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        preexec_fn=_heed_interrupts,
     )
     assert process.stdout is not None
     while "OpenAI" not in (line := process.stdout.readline()):

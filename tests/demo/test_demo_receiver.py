@@ -107,7 +107,7 @@ def test_numbers_that_json_does_not_know_become_null(receiver: Receiver, store: 
         ("/batch/", b'{"batch": [7]}', {}, 400),
         ("/batch/", b'{"batch": [{"no": "event"}]}', {}, 400),
         ("/batch/", b"{}", {"Content_Encoding": "gzip"}, 400),
-        ("/batch/", gzip.compress(b"{}")[:-4], {"Content_Encoding": "gzip"}, 400),
+        ("/batch/", gzip.compress(b"{}", mtime=0)[:-4], {"Content_Encoding": "gzip"}, 400),
         ("/batch/", b"{}", {"Content_Encoding": "deflate"}, 400),
         ("/batch/", b"{}", {"Content_Encoding": "zstd"}, 415),
         ("/batch/", None, {}, 411),

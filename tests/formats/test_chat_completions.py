@@ -271,7 +271,8 @@ def test_usage_of_every_kind() -> None:
         ({"cost": 0.25, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.5}}, 0.75),
         ({"cost": 0.25, "is_byok": True, "cost_details": None}, None),
         ({"cost_in_usd_ticks": 37756000}, 0.0037756),
-        ({"cost": {"total_cost": 1}}, None),
+        ({"cost": {"input_tokens_cost": 0.25, "request_cost": 0.5, "total_cost": 0.75}}, 0.75),
+        ({"cost": {"input_tokens_cost": 0.25}}, None),
         ({"prompt_tokens": 1}, None),
     ],
 )
@@ -292,6 +293,23 @@ def test_deepseek_counts_cache_hits_under_its_own_name() -> None:
     assert chat_completions.response({"usage": hits}).usage.cache_read_tokens == 5
     both = hits | {"prompt_tokens_details": {"cached_tokens": 0}}
     assert chat_completions.response({"usage": both}).usage.cache_read_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("total", "inside"),
+    [(14428, False), (11619, None), (None, None)],
+    ids=["xai counts it beside", "openai counts it inside", "nobody says"],
+)
+def test_whether_thoughts_are_inside_the_output(total: int | None, inside: bool | None) -> None:
+    """Where the total says that thoughts were counted beside the output, as xAI does, they are not inside it."""
+    counts = {
+        "prompt_tokens": 10120,
+        "completion_tokens": 1499,
+        "completion_tokens_details": {"reasoning_tokens": 2809},
+    }
+    usage = chat_completions.response({"usage": {**counts, "total_tokens": total}}).usage
+    assert (usage.output_tokens, usage.reasoning_tokens) == (1499, 2809)
+    assert usage.reasoning_included_in_output is inside
 
 
 def test_groq_streams_usage_among_its_own_fields() -> None:
@@ -372,6 +390,15 @@ def test_a_server_that_repeats_the_whole_message() -> None:
     assert folded(*chunks)["choices"][0]["message"] == {"role": "assistant", "content": "ab"}
 
 
+def test_a_server_that_says_each_delta_twice() -> None:
+    """Writer sends each delta as a message too; it is not taken for the whole."""
+    chunks = [
+        {"choices": [{"index": 0, "delta": {"content": piece}, "message": {"role": "assistant", "content": piece}}]}
+        for piece in ("a", "b")
+    ]
+    assert folded(*chunks)["choices"][0]["message"] == {"role": "assistant", "content": "ab"}
+
+
 def test_a_whole_message_may_go_on() -> None:
     """Deltas after a whole message add to what is known, and not to the chunk that said it."""
     whole = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "a", "audio": {"id": "x"}}}]}
@@ -440,3 +467,30 @@ def test_two_choices_end_separately() -> None:
     assert fold.complete
     fold.add({"choices": [{"index": 1, "delta": {"content": "b"}, "finish_reason": ""}]})
     assert not fold.complete
+
+
+def test_counts_of_a_choice() -> None:
+    """Moonshot counts in the choice of the last chunk."""
+    used = {"prompt_tokens": 21, "completion_tokens": 22, "total_tokens": 43}
+    chunks = [
+        {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "a"}, "finish_reason": None}]},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": used}]},
+    ]
+    usage = chat_completions.response(folded(*chunks)).usage
+    assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (21, 22, 43)
+
+
+def test_documents_beside_the_messages() -> None:
+    """Documents are part of what is asked, not a setting: those of AI21, which have their text in a field."""
+    body = {
+        "documents": ["a", {"id": "d", "content": "b"}, {"title": "c"}],
+        "messages": [{"role": "user", "content": "d"}],
+    }
+    asked = chat_completions.request(body)
+    assert [(one["role"], one["content"]) for one in asked.input or ()] == [
+        ("system", "a"),
+        ("system", "b"),
+        ("system", '{"title":"c"}'),
+        ("user", "d"),
+    ]
+    assert asked.parameters == {}

@@ -98,3 +98,13 @@ def test_a_ping_leaves_no_trace() -> None:
         fold.add(chunk)
     assert fold.body() == {"type": "completion", "completion": "a"}
     assert not fold.complete
+
+
+def test_a_stream_of_bare_values() -> None:
+    """Writer streams nothing but words, and no mark of the end: they are the whole answer."""
+    fold = completions.fold()
+    for words in ("Sure", ", ", "here"):
+        assert completions.is_content({"value": words})
+        fold.add({"value": words})
+    assert fold.complete
+    assert completions.response(fold.body()).output == [{"role": "assistant", "content": "Sure, here"}]

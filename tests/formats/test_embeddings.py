@@ -23,6 +23,7 @@ from llm_track.records import Response, Usage
 def test_inputs_are_texts(given: Any, drawn: Any) -> None:
     """Texts stay texts; token ids, which nobody can read, are counted."""
     assert embeddings.request({"input": given}).input == drawn
+    assert embeddings.request({"inputs": given}).input == drawn
 
 
 def test_a_request_is_read_field_by_field() -> None:

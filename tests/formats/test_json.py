@@ -10,16 +10,18 @@ import pytest
 from llm_track.formats import _json, chat_completions
 
 
-@pytest.mark.parametrize(("value", "count"), [(0, 0), (7, 7), (7.0, 7), (10**400, 10**400)])
+@pytest.mark.parametrize(("value", "count"), [(0, 0), (7, 7), (7.0, 7), (2**63 - 1, 2**63 - 1)])
 def test_whole_numbers_are_counts(value: Any, count: int) -> None:
     """A count is a whole number, however it is written."""
     result = _json.count(value)
     assert (result, type(result)) == (count, int)
 
 
-@pytest.mark.parametrize("value", [None, True, False, "7", -1, -1.0, 2.5, math.nan, math.inf, [7], {"total": 7}])
+@pytest.mark.parametrize(
+    "value", [None, True, False, "7", -1, -1.0, 2.5, math.nan, math.inf, 2**63, 10**400, 1e300, [7], {"total": 7}]
+)
 def test_anything_else_is_no_count(value: Any) -> None:
-    """What is no whole number counts nothing, not even zero."""
+    """What is no whole number, or more than was ever counted, counts nothing, not even zero."""
     assert _json.count(value) is None
 
 

@@ -6,23 +6,19 @@ import copy
 import dataclasses
 import json
 import math
-import os
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_track.records import Request, Response, Usage
 
-from .wire import NAMES, Wire, _garbage, wire
+from .wire import ANSWERING, NAMES, Wire, _garbage, wire
+from .wire import law as of_examples
 
 every_format = pytest.mark.parametrize("name", NAMES)
-law = settings(
-    max_examples=int(os.environ.get("LLM_TRACK_LAW_EXAMPLES", "70")),
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+law = of_examples(70)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -31,6 +27,7 @@ def test_a_format_is_complete(name: str) -> None:
     known = wire(name)
     assert all(callable(getattr(known.format, function)) for function in ("request", "response", "fold", "is_content"))
     assert all(hasattr(known.source, part) for part in ("requests", "bodies", "chunks", "ended", "COUNTS", "COST"))
+    assert hasattr(known.source, "answer") is (name in ANSWERING)
 
 
 @every_format
@@ -70,26 +67,28 @@ def test_the_body_may_be_asked_for_at_any_time(name: str, data: st.DataObject) -
         fold.add(chunk)
         now = fold.body()
         assert isinstance(now, dict)
-        assert _is_prefix(now, body)
+        assert _is_prefix(now, body, (*_NOT_YET, *getattr(known.source, "NOT_YET", ())))
         earlier.append((now, copy.deepcopy(now)))
     assert fold.body() == body
     assert all(then == still for then, still in earlier)
 
 
-_NOT_YET = ("usage", "status", "input")
+_NOT_YET = ("usage", "usageMetadata", "generated_token_count", "status", "done", "input")
 """What is told early and replaced later: first counts, the state, and arguments that are no JSON before their end."""
 
 
-def _is_prefix(part: Any, whole: Any) -> bool:
+def _is_prefix(part: Any, whole: Any, not_yet: tuple[str, ...]) -> bool:
     """Tell whether a value is the beginning of another; what is empty is not known yet."""
     if not part or part == whole:
         return True
     if isinstance(part, dict):
-        known = [key for key in part if key not in _NOT_YET]
-        return all(_is_prefix(part[key], whole.get(key)) for key in known)
+        known = [key for key in part if key not in not_yet]
+        return all(_is_prefix(part[key], whole.get(key), not_yet) for key in known)
     if isinstance(part, list):
         at = [item.get("index", place) if isinstance(item, dict) else place for place, item in enumerate(part)]
-        return max(at) < len(whole) and all(_is_prefix(item, whole[i]) for i, item in zip(at, part, strict=True))
+        return max(at) < len(whole) and all(
+            _is_prefix(item, whole[i], not_yet) for i, item in zip(at, part, strict=True)
+        )
     return isinstance(part, str) and whole.startswith(part)
 
 
@@ -224,17 +223,18 @@ def test_counts_are_true(name: str, data: st.DataObject) -> None:
     known = wire(name)
     body = data.draw(known.source.bodies)
     paths = sorted({path for paths in known.source.COUNTS.values() for path in paths})
-    told = data.draw(st.dictionaries(st.sampled_from(paths), _maybe_counts))
+    told = data.draw(st.dictionaries(st.sampled_from(paths), _maybe_counts)) if paths else {}
     body |= {path.split(".")[0]: {} for path in paths}
     body.pop("x_groq", None)
     for path, value in told.items():
         _put(body, path.split("."), value)
     usage = known.format.response(body).usage
+    derived = getattr(known.source, "DERIVED", {})
     for field in _COUNT_FIELDS:
         paths = known.source.COUNTS.get(field, ())
         expected = next((told[path] for path in paths if _is_count(told.get(path))), None)
-        if field == "web_searches" and name == "responses":
-            expected = known.source.searches(body)
+        if field in derived:
+            expected = derived[field](body)
         count = getattr(usage, field)
         assert (count, type(count)) == (expected, type(None) if expected is None else int)
 

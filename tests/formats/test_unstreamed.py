@@ -45,6 +45,17 @@ def test_a_picture_is_shown(picture: dict[str, Any], shown: Any) -> None:
     assert repr(shown) in repr(images.response({"data": [picture]}).output)
 
 
+def test_a_prompt_that_was_rewritten_is_shown() -> None:
+    """The words that a model made of the prompt stand after the picture that it drew for them."""
+    picture = {"url": "https://example.com/a.png", "revised_prompt": "two slow snails"}
+    assert images.response({"data": [picture]}).output == [
+        {
+            "role": "assistant",
+            "content": [{"type": "image", "image": picture["url"]}, {"type": "text", "text": "two slow snails"}],
+        }
+    ]
+
+
 def test_an_answer_without_pictures() -> None:
     """A picture that is neither an address nor bytes is none."""
     assert images.response({"data": [{}], "error": {"message": "no", "code": "x"}}).output == []
@@ -100,3 +111,18 @@ def test_documents_are_ordered() -> None:
     assert answer.usage == Usage(input_tokens=3, raw={"search_units": 1, "input_tokens": 3})
     assert rerank.is_content(body)
     assert rerank.response({}).output == []
+
+
+def test_documents_are_ordered_by_voyage() -> None:
+    """Voyage tells the order under another name, and the tokens of question and documents in all."""
+    body = {"data": [{"index": 1, "relevance_score": 0.9}], "model": "m", "usage": {"total_tokens": 31}}
+    answer = rerank.response(body)
+    assert answer.output == [{"role": "assistant", "content": '[{"index":1,"relevance_score":0.9}]'}]
+    assert answer.usage == Usage(input_tokens=31, total_tokens=31, raw={"total_tokens": 31})
+
+
+def test_counts_of_a_transcription_by_their_other_names() -> None:
+    """Mistral counts a transcription by the names of a chat."""
+    used = {"prompt_tokens": 14, "completion_tokens": 5, "total_tokens": 19}
+    usage = audio.response({"text": "a", "usage": used}).usage
+    assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (14, 5, 19)

@@ -5,6 +5,7 @@ The proxy finds this file beside its configuration.
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -19,6 +20,8 @@ KEYS: dict[str, dict[str, str]] = {
     "sk-ends-2b96e0f4d718c35a": {"user_id": "key-user", "end_user_id": "key-end-user"},
 }
 FORBIDDEN = "the forbidden word"
+MEANWHILE, AFTERWARDS, WITHIN = "forbidden meanwhile", "forbidden afterwards", "forbidden within"
+"""What the guardrail finds out while the model is asked, in what it answered, and inside the call that is to ask it."""
 FLUSH_SECONDS = 0.2
 
 
@@ -28,6 +31,7 @@ def flush_forever() -> None:
 
     while True:
         time.sleep(FLUSH_SECONDS)
+        gc.collect()  # what the proxy drops, it drops in cycles
         llm_track.flush(5)
 
 
@@ -53,3 +57,19 @@ class Guardrail(CustomGuardrail):
         if FORBIDDEN in str(data.get("messages")):
             raise ValueError("the guardrail says no")
         return data
+
+    async def async_pre_call_deployment_hook(self, kwargs: Any, call_type: Any) -> Any:
+        """Raise inside the call, before a model is asked."""
+        if WITHIN in str(kwargs.get("messages")):
+            raise ValueError("the guardrail says no within")
+        return kwargs
+
+    async def async_moderation_hook(self, data: Any, user_api_key_dict: Any, call_type: Any) -> None:
+        """Raise while the model is asked."""
+        if MEANWHILE in str(data.get("messages")):
+            raise ValueError("the guardrail says no meanwhile")
+
+    async def async_post_call_success_hook(self, data: Any, user_api_key_dict: Any, response: Any) -> None:
+        """Raise when the model has answered."""
+        if AFTERWARDS in str(data.get("messages")):
+            raise ValueError("the guardrail says no afterwards")

@@ -25,6 +25,8 @@ MODELS = {
     "plain": "openai/gpt-4o-mini",
     "claude": "anthropic/claude-3-5-haiku-latest",
     "slow": "openai/slow",
+    "slower": "openai/slower",
+    "slower-claude": "anthropic/slower",
     "wrong": "openai/fails-400",
     "busy": "openai/fails-429",
     "broken": "openai/fails-500",
@@ -161,7 +163,10 @@ def _configuration(upstream: str, callbacks: str | list[str] | None) -> dict[str
         base = upstream if asks.startswith("anthropic/") else f"{upstream}/v1"
         return {"model_name": name, "litellm_params": {"model": asks, "api_base": base, "api_key": UPSTREAM_KEY}}
 
-    guardrail = {"guardrail": "house.Guardrail", "mode": "pre_call", "default_on": True}
+    def guardrail(mode: str) -> dict[str, Any]:
+        placed = {"guardrail": "house.Guardrail", "mode": mode, "default_on": True}
+        return {"guardrail_name": f"house_{mode}", "litellm_params": placed}
+
     through = {
         "path": THROUGH,
         "target": f"{upstream}/v1/chat/completions",
@@ -176,7 +181,7 @@ def _configuration(upstream: str, callbacks: str | list[str] | None) -> dict[str
             "cache": True,
             "cache_params": {"type": "local", "mode": "default_off"},
         },
-        "guardrails": [{"guardrail_name": "house", "litellm_params": guardrail}],
+        "guardrails": [guardrail(mode) for mode in ("pre_call", "during_call", "post_call")],
         "general_settings": {
             "master_key": "os.environ/LITELLM_MASTER_KEY",
             "custom_auth": "house.check",

@@ -10,15 +10,29 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
-from anthropic import AnthropicError
+from anthropic import Anthropic, AnthropicError
 from openai import OpenAIError
 
 from tests.sinks.receiver import Receiver
 
 from .conftest import Seen
 from .proxy import MASTER_KEY, OFTEN, THROUGH, UPSTREAM_KEY, Proxy, running
-from .test_proxy import FORBIDDEN, LONE, USER, chat, chat_streamed, embeddings, identity, messages, openai, responses
-from .upstream import ANSWER, Upstream
+from .test_proxy import (
+    AFTERWARDS,
+    FORBIDDEN,
+    LONE,
+    MEANWHILE,
+    USER,
+    WITHIN,
+    chat,
+    chat_streamed,
+    embeddings,
+    identity,
+    messages,
+    openai,
+    responses,
+)  # fmt: skip
+from .upstream import ANSWER, PROMPT_TOKENS, Upstream
 
 BURST = 200
 
@@ -51,6 +65,55 @@ def test_guardrail(proxy: Proxy, seen: Seen) -> None:
     assert event["properties"]["$ai_is_error"] is True
     assert "guardrail says no" in event["properties"]["$ai_error"]
     assert identity(event) == "header-user"
+
+
+@pytest.mark.parametrize(("words", "says"), [(MEANWHILE, "no meanwhile"), (AFTERWARDS, "no afterwards")])
+def test_an_answer_that_a_guardrail_holds_back(proxy: Proxy, seen: Seen, words: str, says: str) -> None:
+    """What the model answered and costs is one generation, and that it was held back an error in the same trace."""
+    with pytest.raises(OpenAIError, match=says):
+        chat(proxy, USER, text=words, headers={"x-posthog-distinct-id": "header-user"})
+    found = {event["event"]: event for event in seen.all(2)}
+    answered, blocked = found["$ai_generation"]["properties"], found["$ai_span"]["properties"]
+    if words == AFTERWARDS:
+        assert (answered["llm_outcome"], answered["$ai_input_tokens"]) == ("completed", PROMPT_TOKENS)
+    else:  # the proxy cancels what has not been answered by then
+        assert answered["llm_outcome"] in ("completed", "cancelled")
+    assert says in blocked["$ai_error"]
+    assert (blocked["$ai_span_name"], blocked["$ai_trace_id"]) == ("blocked", answered["$ai_trace_id"])
+    assert [identity(event) for event in found.values()] == ["header-user"] * 2
+
+
+def test_an_exception_of_the_program_inside_a_call(proxy: Proxy, seen: Seen) -> None:
+    """What a hook of the program raises inside the call is told by that call, once."""
+    with pytest.raises(OpenAIError, match="no within"):
+        chat(proxy, USER, text=WITHIN)
+    event = seen.one()
+    assert event["event"] == "$ai_generation"
+    assert "no within" in event["properties"]["$ai_error"]
+
+
+def test_a_stream_that_a_guardrail_holds_back(proxy: Proxy, seen: Seen) -> None:
+    """A stream that a guardrail stops while it begins is told of, too, and leaves nothing open."""
+    asked: list[Any] = [{"role": "user", "content": MEANWHILE}]
+    with pytest.raises(OpenAIError, match="no meanwhile"):
+        list(openai(proxy, USER).chat.completions.create(model="plain", messages=asked, stream=True))
+    assert sorted(event["event"] for event in seen.all(2)) == ["$ai_generation", "$ai_span"]
+
+
+@pytest.mark.parametrize("ask", ["messages", "responses"])
+def test_hung_up_elsewhere(proxy: Proxy, seen: Seen, ask: str) -> None:
+    """A stream of another endpoint that the client leaves is one event, which says so without the server's words."""
+    if ask == "messages":
+        client = Anthropic(base_url=proxy.url, api_key=LONE, max_retries=0)
+        said: list[Any] = [{"role": "user", "content": "Bread?"}]
+        stream: Any = client.messages.create(model="slower-claude", max_tokens=9, messages=said, stream=True)
+    else:
+        stream = openai(proxy, LONE).responses.create(model="slower", input="Bread?", stream=True)
+    next(iter(stream))
+    stream.close()
+    told = seen.one()["properties"]
+    assert told["llm_outcome"] in ("closed_early", "cancelled")
+    assert "uvicorn" not in told.get("$ai_error", "")
 
 
 def test_unknown_model(proxy: Proxy, seen: Seen) -> None:
@@ -195,7 +258,7 @@ def test_sigterm(upstream: Upstream, tmp_path: Path) -> None:
 def test_posthog_is_slow(upstream: Upstream, tmp_path: Path) -> None:
     """While PostHog does not answer, requests are answered as ever, and the proxy can be stopped."""
     with Receiver() as receiver, running(tmp_path, upstream.url, receiver.url, environment=OFTEN) as cut_off:
-        receiver.seconds = 30.0
+        receiver.seconds = 300.0
         for _ in range(BURST):
             assert ANSWER in str(chat(cut_off))
         assert receiver.answered == 0

@@ -14,7 +14,8 @@ from .proxy import THROUGH, Proxy
 from .upstream import ANSWER, COMPLETION_TOKENS, PICTURE, PROMPT_TOKENS, Upstream
 
 LONE, USER, ENDS = "sk-lone-5f0c1b7e92d84a36", "sk-user-8d41c6a3f07b29e5", "sk-ends-2b96e0f4d718c35a"
-FORBIDDEN = "the forbidden word"
+FORBIDDEN, WITHIN = "the forbidden word", "forbidden within"
+MEANWHILE, AFTERWARDS = "forbidden meanwhile", "forbidden afterwards"
 
 Ask: TypeAlias = Callable[..., object]
 """Asks a proxy with a key; takes ``headers`` and ``body``, which are added to the request."""

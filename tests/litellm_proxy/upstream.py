@@ -1,6 +1,7 @@
 """An LLM provider on loopback: the model's name says how it behaves.
 
-``fails-<status>`` answers with that status, ``slow`` waits before each piece of a stream, any other answers at once.
+``fails-<status>`` answers with that status, ``slow`` and ``slower`` wait before each piece of a stream; any other model
+answers at once.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ WORDS = ("Bread", " rises", " slowly")
 ANSWER = "".join(WORDS)
 PROMPT_TOKENS = 11
 COMPLETION_TOKENS = 3
-SLOW_SECONDS = 0.3
+SLOW_SECONDS = {"slow": 0.3, "slower": 5.0}
 
 _CHAT_USAGE = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS, "total_tokens": 14}
 PICTURE = base64.b64encode(bytes(range(256))).decode()
@@ -70,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
             status = int(model.removeprefix("fails-"))
             self._answer({"error": {"message": f"refused with {status}", "type": "test_error", "code": None}}, status)
         elif body.get("stream"):
-            self._stream(_pieces(self.path, body), model == "slow")
+            self._stream(_pieces(self.path, body), SLOW_SECONDS.get(model, 0.0))
         else:
             self._answer(_whole(self.path, body))
 
@@ -82,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _stream(self, pieces: Iterator[dict[str, Any]], slow: bool) -> None:
+    def _stream(self, pieces: Iterator[dict[str, Any]], pause: float) -> None:
         self.close_connection = True
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
@@ -90,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         named = not self.path.endswith("/completions")
         for piece in pieces:
-            time.sleep(SLOW_SECONDS if slow else 0)
+            time.sleep(pause)
             name = f"event: {piece['type']}\n" if named else ""
             self.wfile.write(f"{name}data: {json.dumps(piece)}\n\n".encode())
         if not named:

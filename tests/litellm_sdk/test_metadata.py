@@ -198,3 +198,26 @@ def test_litellms_own_additions_are_no_properties(asking: Asking) -> None:
     told = asking.event(metadata={"plan": "pro"}).properties
     own = ("litellm_", "user_api_key", "hidden_params", "model_info", "deployment", "attempted_", "previous_models")
     assert not [name for name in told if name.startswith(own)]
+
+
+@pytest.mark.parametrize("way", ["plain"])
+@BOTH
+def test_feedback_goes_where_the_metadata_sent_the_call(asking: Asking) -> None:
+    """Feedback on what LiteLLM returned, and a token of it, has the trace and the user that the call's metadata names,
+    whether or not the event of the call was made by then."""
+    llm_track.configure(feedback_secret="a secret of more than sixteen characters")
+    given = FORMS[asking.form].given(asking.provider, asking.words, **asking.more)
+    said = {"user_id": "u_1", "session_id": "s_1", "trace_id": "trace-1"}
+    answer = run(asking.litellm, asking.name, given | {"metadata": said})
+    token = llm_track.feedback_token(answer)
+    assert llm_track.feedback(answer, "at once")
+    asking.events.settle()
+    assert llm_track.feedback(answer, "later")
+    assert llm_track.feedback(llm_track.feedback_token(answer), "later, by a token")
+    assert llm_track.feedback(token, "by a token")
+    told = [event for event in asking.events.settle() if event.name == "$ai_feedback"]
+    (call,) = (event for event in asking.events if event.name == "$ai_generation")
+    assert len(told) == 4
+    assert {(event.trace_id, event.distinct_id, event.properties["llm_span_id"]) for event in told} == {
+        ("trace-1", "u_1", call.uuid)
+    }

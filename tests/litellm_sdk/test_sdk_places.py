@@ -12,6 +12,7 @@ import pytest
 
 import llm_track
 from llm_track import patching
+from llm_track.hooks import Hook
 from llm_track.testing import Events, capture_events
 
 from .litellm_calls import FORMS, NO_TOKENS, WORDS, calls, chat, counted, only, run
@@ -212,7 +213,7 @@ def test_a_stream_out_of_the_cache(mode: str, litellm: Any, provider: Provider, 
 @BOTH
 def test_the_name_in_a_list_is_as_good_as_autopatch(mode: str, litellm: Any, provider: Provider) -> None:
     """With nothing but the name in a list of callbacks, the SDK beneath tells what LiteLLM does not; a call of its own
-    is not tracked."""
+    is not tracked.  The SDK is let go of with LiteLLM."""
     litellm.success_callback = ["llm_track"]
     patching.stand_by()
     dated = FORMS["completion"].given(provider, f"{WORDS} dated", stream=True, stream_options={"include_usage": True})
@@ -222,6 +223,9 @@ def test_the_name_in_a_list_is_as_good_as_autopatch(mode: str, litellm: Any, pro
             client = openai.OpenAI(base_url=provider.v1, api_key="k")
             client.chat.completions.create(model="gpt-4o-mini", messages=chat(WORDS))
             told = only(events).properties
+            assert isinstance(vars(openai.OpenAI)["request"], Hook)
+            llm_track.unpatch("litellm")
+            assert not isinstance(vars(openai.OpenAI).get("request"), Hook)
         finally:
             llm_track.unpatch()
     assert told["$ai_model"] == "gpt-4o-mini-2024-07-18"

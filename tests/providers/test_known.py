@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
-from functools import reduce
 from importlib import import_module
-from typing import Any
 
 import pytest
 
-from llm_track import providers
+from llm_track import lacking, providers
 
 
 @pytest.mark.parametrize("name", providers.KNOWN)
 def test_every_target_exists_in_the_installed_sdk(name):
-    """Each method that is named, and its witness, is there, unless it is marked as optional."""
+    """Each method that is named is in one of its homes, unless it is marked as optional; each witness is there."""
     provider = providers.load(name)
     assert provider.name == name
     pytest.importorskip(name, exc_type=ImportError)
     for target in provider.targets:
+        with suppress(ModuleNotFoundError):
+            owner = lacking.at(import_module(target.module), target.path.rpartition(".")[0])
+            assert owner is None or target.witness is None or hasattr(owner, target.witness)
+    lacking.note(provider)
+    assert name not in lacking.noted
+
+
+@pytest.mark.parametrize("name", [name for name in providers.KNOWN if providers.load(name).hands])
+def test_every_method_that_hands_over_exists_in_the_installed_sdk(name):
+    """Each method that gives the program what the SDK makes of an answer is in one of its homes, unless it is marked
+    as optional."""
+    pytest.importorskip(name, exc_type=ImportError)
+    found = {}
+    for target in (each for each in providers.load(name).hands if not each.optional):
         path, _, method = target.path.rpartition(".")
-        owner = reduce(lambda place, part: getattr(place, part, None), filter(None, path.split(".")), _module(target))
-        assert (owner is not None and hasattr(owner, method)) or target.optional
-        if owner is not None:
-            assert target.witness is None or hasattr(owner, target.witness)
-
-
-def _module(target: providers.Target) -> Any:
-    return import_module(target.module)
+        found.setdefault(target.path, None)
+        with suppress(ModuleNotFoundError):
+            owner = lacking.at(import_module(target.module), path)
+            found[target.path] = found.get(target.path) or lacking.inherited(owner, method)
+    assert None not in found.values()
 
 
 @pytest.mark.parametrize("name", ["anthropic", "openai"])

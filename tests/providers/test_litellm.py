@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from llm_track import _guard
+from llm_track.policies import METADATA
 from llm_track.providers import (
     Invocation,
     _litellm_answer,
     _litellm_functions,
+    _litellm_http,
     _litellm_proxy,
     _litellm_request,
     _litellm_served,
@@ -90,7 +92,8 @@ def test_a_redacted_key_names_nobody(library: SimpleNamespace) -> None:
 def test_headers_withhold_content(headers: dict[str, str], withheld: bool, library: SimpleNamespace) -> None:
     """A header withholds content, or opens it up where it is withheld for all."""
     library.turn_off_message_logging = "litellm-enable-message-redaction" not in headers
-    assert told({"proxy_server_request": request(**headers), "metadata": dict(KEY)}).withheld is withheld
+    said = told({"proxy_server_request": request(**headers), "metadata": dict(KEY)}).identity
+    assert said.content == (METADATA if withheld else None)
 
 
 def test_a_client_has_no_say_in_the_project(library: SimpleNamespace) -> None:
@@ -227,10 +230,8 @@ def test_functions_that_make_other_requests_are_found() -> None:
     assert [target.path for target in litellm._others(module)] == ["create_file", "acreate_thread"]
 
 
-def test_nobody_sees_its_responses() -> None:
-    """LiteLLM has no method that is called with the HTTP response; who bills for an address is told all the same."""
-    with pytest.raises(NotImplementedError):
-        litellm.PROVIDER.answer({})
+def test_who_bills_for_an_address() -> None:
+    """Who bills for a request that the Proxy passes on is told by its address."""
     assert litellm.biller_at("https://api.openai.com/v1") == "openai"
 
 
@@ -238,7 +239,73 @@ def test_what_a_router_adds_must_not_be_told_either(library: SimpleNamespace) ->
     """Silence that a Router adds to a call that it serves is heard, and its user where no Proxy knows who asks."""
     added = {"model_info": {"id": "1"}, "user": "of the router", "no-log": True, "turn_off_message_logging": True}
     labels = _litellm_request.silence(added)
-    assert (labels.identity.user_id, labels.identity.no_log, labels.withheld) == ("of the router", True, True)
+    said = labels.identity
+    assert (said.user_id, said.no_log, said.content) == ("of the router", True, METADATA)
     proxied = _litellm_request.silence({**added, "metadata": dict(KEY)})
     assert (proxied.identity.user_id, proxied.identity.no_log) == (None, True)
     assert _litellm_request.silence({"no-log": True, "user": "u"}).identity.user_id is None
+
+
+def sending(module: str, **given: Any) -> Any:
+    """Return how a request of LiteLLM's own client is read that code of a module sends."""
+    scope = {"__name__": module, "read": _litellm_http.TARGETS[0].read, "call": Invocation(None, (), given)}
+    exec("def send():\n    return read(call)", scope)
+    return scope["send"]()
+
+
+OWN = "litellm.llms.anthropic.chat.handler"
+ADDRESS = "https://api.anthropic.com/v1/messages"
+
+
+@pytest.mark.parametrize(
+    "module", ["litellm.utils", "litellm.caching.qdrant", "litellm.integrations.custom", "program"]
+)
+def test_requests_of_others(module):
+    """Only what LiteLLM's code for a provider sends is an attempt; its callbacks and caches use the same client."""
+    assert sending(module, url=ADDRESS) is None
+    assert sending(OWN, url=ADDRESS).provider == "anthropic"
+
+
+@pytest.mark.parametrize("end", ["chat", "chat_stream", "generation", "generation_stream", "embeddings", "rerank"])
+def test_requests_to_ibm(end):
+    """What LiteLLM asks of watsonx is read in IBM's own language, embeddings and rerank too."""
+    found = sending(OWN, url=f"https://us-south.ml.cloud.ibm.com/ml/v1/text/{end}?version=2024-03-13")
+    assert (found.provider, found.format.__name__.rpartition(".")[2]) == ("watsonx", "watsonx")
+
+
+@pytest.mark.parametrize(
+    ("url", "asks"),
+    [
+        ("https://iam.cloud.ibm.com/identity/token", False),
+        ("https://example.org/v1/files/", False),
+        ("https://x.googleapis.com/v1/cachedContents?key=k", False),
+        ("https://example.org/search/rerank", True),
+        ("https://show/v1/chat/completions", True),
+        (None, False),
+    ],
+)
+def test_requests_that_ask_no_model(url, asks):
+    """The end of a path says whether a model is asked; a request that names its call in LiteLLM's log always does."""
+    assert (sending(OWN, url=url) is not None) is asks
+    assert (sending(OWN, url=url, logging_obj=object()) is not None) is (url is not None)
+
+
+def test_what_an_http_error_says():
+    """Status, address and id are those of httpx's exceptions; any other tells nothing, whatever it says."""
+    failure = _litellm_http.PROVIDER.failure
+    refused, lost = OSError("overloaded"), OSError("nobody there")
+    response = SimpleNamespace(status_code=529, headers={"request-id": "req_1"})
+    refused.__dict__.update(_request=SimpleNamespace(url=ADDRESS), response=response)
+    lost.__dict__.update(_request=None)
+    assert failure(refused) == {"url": ADDRESS, "http_status": 529, "request_id": "req_1"}
+    assert failure(lost) == {"url": None}
+    assert failure(TimeoutError("too late")) == {}
+
+
+def test_the_secrets_of_a_request():
+    """Keys in an address and in headers are known, with and without their scheme."""
+    found = sending(
+        OWN, url=f"{ADDRESS}?key=AIza-1", headers={"Authorization": "Bearer sk-1", "x-api-key": "k-1", "a": 1}
+    )
+    assert {"AIza-1", "Bearer sk-1", "sk-1", "k-1"} <= set(found.secrets())
+    assert set(sending(OWN, url=ADDRESS).secrets()) == set()

@@ -21,7 +21,6 @@ from llm_track.providers._stainless import endpoint_name, request_body
 from .offline import SDKS, client, http_of, invocation, options_of
 
 OPENAI = providers.load("openai")
-ANTHROPIC = providers.load("anthropic")
 QUESTION: Any = [{"role": "user", "content": "hi"}]
 CHAT: Any = {"model": "m", "messages": QUESTION}
 

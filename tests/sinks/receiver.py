@@ -14,7 +14,8 @@ class Receiver(ThreadingHTTPServer):
     """Listens while its ``with`` block runs.
 
     ``events`` are the events in the order in which they arrived, ``requests`` what carried them; ``statuses`` are the
-    answers to the next requests, after which every answer is 200; each takes ``seconds``.
+    answers to the next requests, after which every answer is 200; each takes ``seconds``.  The addresses in
+    ``refusing`` have an answer of their own; ``answers`` are the bodies of others, which no events are sent to.
     """
 
     daemon_threads = True
@@ -26,6 +27,8 @@ class Receiver(ThreadingHTTPServer):
         self.events: list[dict[str, Any]] = []
         self.requests: list[dict[str, Any]] = []
         self.statuses: list[int] = []
+        self.refusing: dict[str, int] = {}
+        self.answers: dict[str, Any] = {}
         self.seconds = 0.0
         self.answered = 0
 
@@ -52,10 +55,18 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(gzip.decompress(sent) if encoding == "gzip" else sent)
         self.server.requests.append({"path": self.path, "encoding": encoding, "body": body, "bytes": len(sent)})
         time.sleep(self.server.seconds)
-        status = self.server.statuses.pop(0) if self.server.statuses else 200
-        if status == 200:
+        status = self.server.refusing.get(self.path) or (self.server.statuses.pop(0) if self.server.statuses else 200)
+        prepared = self.server.answers.get(self.path.partition("?")[0])
+        if status == 200 and prepared is None:
             self.server.events.extend(body.get("batch", [body]))
-        answer = b'{"status": 1}'
+        self._answer(status, prepared or {"status": 1})
+
+    def do_GET(self) -> None:
+        prepared = self.server.answers.get(self.path.partition("?")[0])
+        self._answer(404 if prepared is None else 200, prepared)
+
+    def _answer(self, status: int, body: Any) -> None:
+        answer = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(answer)))

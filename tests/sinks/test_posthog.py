@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import queue
@@ -15,14 +16,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from posthog.contexts import identify_context, new_context, tag
 
 import llm_track
-from llm_track import _guard, worker
+from llm_track import _guard, config, worker
 from llm_track.config import Settings, settings
 from llm_track.records import Event
 from llm_track.sinks import posthog as sink_module
 from llm_track.sinks.posthog import PostHogSink, build
+from llm_track.sizing import LARGEST_EVENT, fit, size
 
 from .receiver import Receiver
 
@@ -92,15 +93,14 @@ def test_an_event_of_nobody_is_anonymous(arrived):
         assert event["properties"]["$process_person_profile"] is False
 
 
-def test_the_user_of_posthogs_own_context_is_found(arrived):
-    """Inside `identify_context` the event belongs to that user, tags included; a user of the span comes before."""
-    with new_context(fresh=True):
-        identify_context("known")
-        tag("plan", "pro")
-        known, named = arrived(EVENT, replace(EVENT, distinct_id="u_1"))
-    assert (known["distinct_id"], named["distinct_id"]) == ("known", "u_1")
-    assert known["properties"]["plan"] == "pro"
-    assert "$process_person_profile" not in known["properties"]
+def test_results_of_a_batch_have_one_anonymous_id_in_every_trace(arrived):
+    """Two processes that send the result of a batch send it under one id: PostHog would keep both otherwise."""
+    first, second = arrived(replace(EVENT, batch="openai:file-1"), replace(EVENT, batch="openai:file-1", trace_id=SPAN))
+    for event in (first, second):
+        assert event["distinct_id"] == "openai:file-1"
+        assert event["properties"]["$process_person_profile"] is False
+    (named,) = arrived(replace(EVENT, batch="openai:file-1", distinct_id="u_1"))[2:]
+    assert named["distinct_id"] == "u_1"
 
 
 def test_groups_arrive_and_absent_ones_do_not(arrived):
@@ -125,9 +125,7 @@ def test_bodies_are_compressed(receiver, arrived):
 
 def test_a_large_event_that_was_made_to_fit_arrives(arrived):
     """The limit to which events are cut is one that the client accepts with everything it adds."""
-    from llm_track.processors import LARGEST_EVENT, size, truncate
-
-    fitted = truncate(replace(EVENT, properties={**PROPERTIES, "$ai_input": "x" * 5_000_000}))
+    fitted = fit(replace(EVENT, properties={**PROPERTIES, "$ai_input": "x" * 5_000_000}))
     filler = "y" * (LARGEST_EVENT - size(fitted) - 20)
     fullest = replace(fitted, properties={**fitted.properties, "filler": filler})
     assert LARGEST_EVENT - 100 < size(fullest) <= LARGEST_EVENT
@@ -145,44 +143,46 @@ def test_a_passing_outage_loses_nothing(receiver, build_sink, status):
     assert len(receiver.requests) == 2
 
 
-def an_exception() -> Exception:
+def an_exception() -> dict[str, Any]:
     try:
         raise ValueError("refused")
     except ValueError as error:
-        return error
+        return {"exception": error, "traceback": error.__traceback__}
 
 
 def test_a_failed_call_has_a_linked_exception(arrived):
     """An `$exception` of the same person and groups and the event of the call point at each other."""
-    failed = replace(EVENT, exception=an_exception(), groups={"company": "acme"})
+    failed = replace(EVENT, **an_exception(), groups={"company": "acme"})
     exception, event = arrived(failed, exceptions=True)
     assert (exception["event"], exception["distinct_id"]) == ("$exception", TRACE)
     assert exception["properties"]["$ai_trace_id"] == TRACE
     assert exception["properties"]["$process_person_profile"] is False
     assert exception["properties"]["$groups"] == {"company": "acme"}
-    assert exception["properties"]["$exception_list"][0]["type"] == "ValueError"
+    (raised,) = exception["properties"]["$exception_list"]
+    assert raised["type"] == "ValueError"
+    assert [frame["function"] for frame in raised["stacktrace"]["frames"]] == ["an_exception"]
     assert event["properties"]["$exception_event_id"] == exception["uuid"]
 
 
 def test_an_exception_belongs_to_the_named_user(arrived):
     """The exception of a call of a known user is theirs, with a profile."""
-    exception, _ = arrived(replace(EVENT, distinct_id="u_1", exception=an_exception()), exceptions=True)
+    exception, _ = arrived(replace(EVENT, distinct_id="u_1", **an_exception()), exceptions=True)
     assert exception["distinct_id"] == "u_1"
     assert "$process_person_profile" not in exception["properties"]
 
 
 @pytest.mark.parametrize(
-    ("given", "exception"), [({}, an_exception()), ({"exceptions": True}, None)], ids=["switched off", "no exception"]
+    ("given", "exception"), [({}, an_exception()), ({"exceptions": True}, {})], ids=["switched off", "no exception"]
 )
 def test_without_setting_or_exception_there_is_no_link(arrived, given, exception):
     """No `$exception` is sent unless it was asked for and there is one."""
-    (event,) = arrived(replace(EVENT, exception=exception), **given)
+    (event,) = arrived(replace(EVENT, **exception), **given)
     assert "$exception_event_id" not in event["properties"]
 
 
 def test_an_exception_is_captured_once(arrived):
     """An exception that the client has captured before is no reason to lose the event: it goes without a link."""
-    failed = replace(EVENT, exception=an_exception())
+    failed = replace(EVENT, **an_exception())
     _, first, second = arrived(failed, failed, exceptions=True)
     assert "$exception_event_id" in first["properties"]
     assert "$exception_event_id" not in second["properties"]
@@ -290,17 +290,21 @@ def test_the_real_client_has_the_queue_that_is_waited_for(build_sink):
     assert sink.client.queue.maxsize == 100_000
 
 
-def test_without_a_key_one_warning_says_what_to_do(caplog):
+def test_without_a_key_one_warning_says_what_to_do(monkeypatch):
     """The warning names the variable, says what to do and that calls are unaffected; no event is sent or kept."""
-    with caplog.at_level(logging.WARNING, logger="llm_track"):
-        before = llm_track.stats().get("dropped_no_key", 0)
-        for _ in range(3):
-            with llm_track.llm_span("step"):
-                pass
-        llm_track.flush(10.0)
-    (record,) = caplog.records
-    assert record.getMessage().startswith("POSTHOG_API_KEY is not set: LLM calls work as ever")
-    assert "llm_track.configure(api_key=" in record.getMessage()
+    gc.collect()
+    llm_track.flush(10.0)  # what earlier tests left
+    config.reset()
+    said = []
+    monkeypatch.setattr(sink_module.logger, "warning", lambda *args: said.append(args))
+    before = llm_track.stats().get("dropped_no_key", 0)
+    for _ in range(3):
+        with llm_track.llm_span("step"):
+            pass
+    llm_track.flush(10.0)
+    ((words,),) = said
+    assert words.startswith("POSTHOG_API_KEY is not set: LLM calls work as ever")
+    assert "llm_track.configure(api_key=" in words
     assert llm_track.stats()["dropped_no_key"] == before + 3
 
 

@@ -355,6 +355,7 @@ def error_text(error: BaseException, depth: int = 0, *, frames: bool = True) -> 
 
 _OWN = os.sep + "llm_track"
 _MOST_ADDED_FRAMES = 2
+_WAITING = os.path.join("concurrent", "futures", "_base.py")  # its line tells whether the answer came first: a race
 
 
 def frames_of(error: BaseException) -> str:
@@ -364,7 +365,7 @@ def frames_of(error: BaseException) -> str:
         code = trace.tb_frame.f_code
         added = added + 1 if os.path.dirname(code.co_filename).endswith(_OWN) else 0
         if not added:
-            shown.append(f"{code.co_name}:{trace.tb_lineno}")
+            shown.append(code.co_name if code.co_filename.endswith(_WAITING) else f"{code.co_name}:{trace.tb_lineno}")
         if added > _MOST_ADDED_FRAMES:
             shown.append("one too many of llm_track")
         trace = trace.tb_next

@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from ._answer import Answer, together
 from ._draw import PICTURE, Object, counts, cut, flags, ids, interleaved, objects, record, some_words, words
 
 COST = "usage.cost"
@@ -65,6 +66,7 @@ requests = record(
     temperature=st.floats(0, 2),
     max_completion_tokens=counts,
     user=ids,
+    documents=st.lists(words | record({"content": words}, id=ids) | record({"title": words}), max_size=2),
 )
 
 usages = record(
@@ -223,6 +225,23 @@ def _call_pieces(draw: st.DrawFn, index: int, call: Object) -> list[Object]:
     growing = "arguments" if kind == "function" else "input"
     begun = call | {"index": index, kind: call[kind] | {growing: ""}}
     return [begun, *({"index": index, kind: {growing: piece}} for piece in cut(draw, call[kind][growing]))]
+
+
+def answer(body: Object) -> Answer:
+    """Of each choice the thoughts, the words, a refusal, pictures and speech, and calls by either name."""
+    return together([_said(choice["message"]) for choice in body["choices"]])
+
+
+def _said(message: Object) -> Answer:
+    thoughts, content = message.get("reasoning_content") or message.get("reasoning") or "", message["content"]
+    if isinstance(content, list):
+        content = "".join(part["text"] for part in [*content[0]["thinking"], content[1]])
+    spoken = message["audio"]["transcript"] if "audio" in message else ""
+    kinds = [call["type"] for call in message.get("tool_calls", ())]
+    called = [call[kind]["name"] for kind, call in zip(kinds, message.get("tool_calls", ()), strict=True)]
+    legacy = [message["function_call"]["name"]] if "function_call" in message else []
+    said = [thoughts, content or "", message.get("refusal") or "", spoken]
+    return Answer(words=said, tools=called + legacy, pictures=len(message.get("images", ())))
 
 
 def ended(seen: list[Object]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from . import chat_completions
+from ._answer import Answer, texts
 from ._draw import Object, cut, flags, ids, interleaved, record, some_words, sprinkled, words
 
 COST = "usage.cost"
@@ -68,6 +69,11 @@ def _choice_chunks(draw: st.DrawFn, choice: Object) -> list[Object]:
 def _anthropic_chunks(draw: st.DrawFn, body: Object) -> list[Object]:
     said = [body | {"completion": piece, "stop_reason": None, "stop": None} for piece in cut(draw, body["completion"])]
     return sprinkled(draw, [*said, body | {"completion": ""}], {"type": "ping"})
+
+
+def answer(body: Object) -> Answer:
+    """The texts."""
+    return Answer(words=texts(body.get("choices", [body]), "text", "completion"))
 
 
 def ended(seen: list[Object]) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from ._answer import Answer, texts
 from ._draw import Object, counts, ids, record, words
 from .responses import COST, COUNTS
 
-__all__ = ["COST", "COUNTS", "bodies", "chunks", "ended", "requests"]
+__all__ = ["COST", "COUNTS", "answer", "bodies", "chunks", "ended", "requests"]
 
 requests = record(
     {"model": ids, "prompt": words},
@@ -28,6 +29,11 @@ bodies = record(
 def chunks(draw: st.DrawFn, body: Object) -> list[Object]:
     """The body is the only chunk."""
     return [body]
+
+
+def answer(body: Object) -> Answer:
+    """The pictures, and the prompts as they were rewritten."""
+    return Answer(words=texts(body["data"], "revised_prompt"), pictures=len(body["data"]))
 
 
 def ended(seen: list[Object]) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from ._answer import Answer, texts
 from ._draw import Object, counts, cut, flags, ids, objects, record, some_words, sprinkled, words
 
 COST = None
@@ -121,6 +122,13 @@ def _deltas(draw: st.DrawFn, block: Object) -> list[Object]:
         written = json.dumps(block["input"], ensure_ascii=draw(flags)) if block["input"] else ""
         return [{"type": "input_json_delta", "partial_json": piece} for piece in cut(draw, written)]
     return []
+
+
+def answer(body: Object) -> Answer:
+    """Texts, thoughts, and the titles of what a search found; calls of tools of either side."""
+    read = [each for block in body["content"] for each in block.get("content", [block])]
+    called = [block["name"] for block in body["content"] if "name" in block]
+    return Answer(texts(read, "text", "thinking", "title"), called)
 
 
 def ended(seen: list[Object]) -> bool:

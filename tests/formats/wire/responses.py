@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from ._answer import Answer, texts, together
 from ._draw import PICTURE, Object, counts, cut, flags, ids, objects, record, words
 
 COST = "usage.cost"
@@ -57,11 +58,11 @@ _input_parts = st.one_of(
     record({"type": "input_file", "file_url": ids}),
 )
 _screenshot = {"type": "computer_screenshot", "image_url": PICTURE}
-_said = words | st.lists(_input_parts, max_size=3)
+_told = words | st.lists(_input_parts, max_size=3)
 _input_items = st.one_of(
     _items,
-    record({"role": st.sampled_from(["user", "system", "developer"]), "content": _said}),
-    record({"type": "message", "role": "user", "content": _said}),
+    record({"role": st.sampled_from(["user", "system", "developer"]), "content": _told}),
+    record({"type": "message", "role": "user", "content": _told}),
     record({"type": "function_call_output", "call_id": ids, "output": words | st.lists(_input_parts, max_size=2)}),
     record({"type": "computer_call_output", "call_id": ids, "output": _screenshot}),
     record({"type": "item_reference", "id": ids}),
@@ -166,6 +167,21 @@ def searches(body: Object) -> int | None:
     """The API reports each call of the search tool as an item; only a search is billed."""
     calls = [item["action"]["type"] for item in body["output"] if item["type"] == "web_search_call"]
     return calls.count("search") if calls else None
+
+
+DERIVED = {"web_searches": searches}
+
+
+def answer(body: Object) -> Answer:
+    """Messages, the summaries of reasoning or else the reasoning, calls of tools of either side, and pictures."""
+    return together([_said(item) for item in body["output"]])
+
+
+def _said(item: Object) -> Answer:
+    if item["type"] == "reasoning":
+        return Answer(texts(item["summary"], "text") or texts(item.get("content"), "text"))
+    words = texts(item["content"], "text", "refusal") if item["type"] == "message" else []
+    return Answer(words, [item["name"]] if "name" in item else [], int(isinstance(item.get("result"), str)))
 
 
 def ended(seen: list[Object]) -> bool:

@@ -76,7 +76,7 @@ async def readers_that_raise(sdk: SDK) -> None:
     places = [
         ("llm_track.wrapper", "_start"),
         ("llm_track.wrapper", "_settled_or_watched"),
-        ("llm_track.wrapper", "_decoder"),
+        ("llm_track.wrapper", "decoder"),
         ("llm_track.tracking", "snapshot"),
         ("llm_track.properties", "event"),
         ("llm_track.reader", "model_call"),

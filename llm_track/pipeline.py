@@ -1,0 +1,103 @@
+"""From a record to a sink: its form, whether it is one of those that are sent, what of it may leave and what fits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextvars import Context
+from dataclasses import replace
+from functools import partial
+
+from llm_track import places, processors, properties, sizing
+from llm_track._guard import guarded
+from llm_track.config import settings
+from llm_track.records import Event, ModelCall, Place, Record, Remark
+from llm_track.sampling import Sampler
+from llm_track.settling import Finished
+from llm_track.sightings import sightings
+from llm_track.sinks import Sink
+from llm_track.surroundings import Surroundings, within
+
+
+def deliver(
+    record: Record | None, work: Finished, sampler: Sampler, sink: Callable[[], Sink | None], counts: Counter[str]
+) -> Place | None:
+    """Send what a record of some work makes; return where what it tells of stands.  Each event is counted once."""
+    if record is None:
+        counts[work.untold] += 1
+        return None
+    record = _placed(record, work.surroundings)
+    place = places.told(record)
+    before = sightings.before(record, work, place) if isinstance(record, ModelCall) else None
+    if before is not None:
+        counts["told_elsewhere"] += 1
+        return before
+    places.memory.note(record, place)
+    for made, context in _events(record, work.context or Context(), sampler, counts):
+        became = "dropped_fault"
+        with guarded("turn a call into an event", background=True):
+            became = emit(sink(), made, context)
+        counts[became] += 1
+    return place
+
+
+def _placed(record: Record, around: Surroundings | None) -> Record:
+    """Return a record that belongs to whom posthog's own scope names, as far as nobody else said so."""
+    return record if around is None else replace(record, identity=within(record.identity, around))
+
+
+def _events(
+    record: Record, context: Context, sampler: Sampler, counts: Counter[str]
+) -> Iterator[tuple[Event, Context]]:
+    """Yield what is sent when a record comes: its event, those that were held back for it, or nothing.
+
+    What is not sent is counted.
+    """
+    made = properties.event(record)
+    if made.no_log:
+        counts["no_log"] += 1
+        return
+    chosen = settings()
+    passed, left_out = sampler.passed(made, context, chosen, ends=_ends_its_trace(record))
+    if left_out:
+        counts["sampled_out"] += left_out
+    chain = [*processors.built_in(chosen), *chosen.processors] if passed else []
+    for each, its_context in passed:
+        kept = processors.run(chain, each)
+        if kept is None:
+            counts["dropped_by_processor"] += 1
+        else:
+            yield kept, its_context
+
+
+def _ends_its_trace(record: Record) -> bool:
+    """Tell whether nothing more is to come of a trace.  Nobody knows for one that the program names: calls share it."""
+    if isinstance(record, Remark) or record.parent_id is not None:
+        return False
+    return not isinstance(record, ModelCall) or record.labels.trace_id is None
+
+
+def emit(sink: Sink | None, made: Event, context: Context) -> str:
+    """Give an event to a sink, in the context of the call that it describes; return what became of it."""
+    if sink is None:
+        return "dropped_no_key"
+    taken = False
+    if (length := sizing.size(made)) > (most := context.run(sink.largest, made)):
+        made = _fitting(made, most)
+        length = sizing.size(made)
+    if length > sizing.LARGEST_EVENT:
+        taken = context.run(sink.emit, made, large=True)
+        made = made if taken else _fitting(made, sizing.LARGEST_EVENT)  # no thread for it starts any more, say
+    taken = taken or context.run(sink.emit, made)
+    return "admitted" if taken else "dropped_refused_by_client"
+
+
+def emit_again(sink: Sink | None, refused: Event) -> str:
+    """Give an event to a sink once more that a host refused for its size; it was admitted once, and counts once."""
+    taken = sink is not None and Context().run(sink.emit, _fitting(refused, sizing.LARGEST_EVENT))
+    return "cut_after_refusal" if taken else "lost_by_client"
+
+
+def _fitting(made: Event, most: int) -> Event:
+    cut = processors.run([partial(sizing.fit, most=most)], made)
+    return made if cut is None else cut  # to fit an event never drops it

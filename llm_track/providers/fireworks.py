@@ -1,0 +1,7 @@
+"""Fireworks AI, through its own SDK."""
+
+from __future__ import annotations
+
+from llm_track.providers._speakers import speaker
+
+PROVIDER = speaker("fireworks", "Fireworks", distribution="fireworks-ai", provider="fireworks")

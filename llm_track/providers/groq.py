@@ -1,0 +1,7 @@
+"""Groq, through its own SDK."""
+
+from __future__ import annotations
+
+from llm_track.providers._speakers import speaker
+
+PROVIDER = speaker("groq", "Groq", distribution="groq", provider="groq")

@@ -1,0 +1,1 @@
+"""The SDKs of the conformance suite, a module each."""
