@@ -213,9 +213,15 @@ def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    before = threading.enumerate()
+    started, here, start = [], threading.current_thread(), threading.Thread.start
+
+    def seen(thread: threading.Thread) -> None:  # other tests' threads come and go meanwhile
+        started.extend([thread] if threading.current_thread() is here else [])
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", seen)
     assert priced("gpt-4o", "openai", input_tokens=1000, output_tokens=100) is not None
-    assert threading.enumerate() == before
+    assert started == []
     from genai_prices import data_snapshot, update_prices
 
     assert data_snapshot.get_snapshot().from_auto_update is False
