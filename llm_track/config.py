@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from llm_track import policies
+from llm_track import checks, policies
 from llm_track.errors import ConfigurationError
 from llm_track.records import Event, Policy
 
@@ -48,6 +48,10 @@ class Settings:
     exceptions: bool = False
     follow_threads: bool = True
     feedback_secret: str | None = field(default=None, repr=False)
+    spool: str | None = None
+    spool_bytes: int = 2**30
+    exit_seconds: float = 5.0
+    flush_on_sigterm: bool = False
 
 
 _settings: Settings | None = None
@@ -80,6 +84,10 @@ def configure(
     exceptions: bool | None = None,
     follow_threads: bool | None = None,
     feedback_secret: str | None = None,
+    spool: str | os.PathLike[str] | None = None,
+    spool_bytes: int | None = None,
+    exit_seconds: float | None = None,
+    flush_on_sigterm: bool | None = None,
     **unknown: Any,
 ) -> None:
     """Set how events are made and where they go.  Every call replaces all settings.
@@ -115,6 +123,14 @@ def configure(
             the span; ``LLM_TRACK_FOLLOW_THREADS``.
         feedback_secret: what `llm_track.feedback_token` seals its tokens with, at least 16 characters, the same in all
             processes that make and take them; ``LLM_TRACK_FEEDBACK_SECRET``.
+        spool: a directory in which events wait until PostHog has them, so that they outlive the process; many processes
+            may share it; ``LLM_TRACK_SPOOL``.
+        spool_bytes: how large that directory may grow before the oldest events go, those of errors last; 1 GiB;
+            ``LLM_TRACK_SPOOL_BYTES``.
+        exit_seconds: how long the end of the program is held up at most until PostHog has what is left; 5;
+            ``LLM_TRACK_EXIT_SECONDS``.
+        flush_on_sigterm: deliver what is left, in so many seconds, when the process is sent SIGTERM, and then do what
+            would have been done without; ``LLM_TRACK_FLUSH_ON_SIGTERM``.
 
     Raises:
         ConfigurationError: for a name that does not exist or a value that cannot be used.
@@ -138,6 +154,10 @@ def configure(
         "exceptions": exceptions,
         "follow_threads": follow_threads,
         "feedback_secret": feedback_secret,
+        "spool": spool,
+        "spool_bytes": spool_bytes,
+        "exit_seconds": exit_seconds,
+        "flush_on_sigterm": flush_on_sigterm,
     }
     for name in unknown:
         raise ConfigurationError(_unknown(name))
@@ -162,63 +182,38 @@ def _resolved(given: dict[str, Any]) -> Settings:
         return next((value for variable in variables if (value := os.environ.get(variable, "").strip())), default)
 
     return Settings(
-        api_key=_words("api_key", pick("api_key", "POSTHOG_API_KEY", "POSTHOG_PROJECT_API_KEY")),
-        host=_address(_words("host", pick("host", "POSTHOG_API_URL", "POSTHOG_HOST"))),
-        client=_client(given.get("client")),
+        api_key=checks.words("api_key", pick("api_key", "POSTHOG_API_KEY", "POSTHOG_PROJECT_API_KEY")),
+        host=checks.address(checks.words("host", pick("host", "POSTHOG_API_URL", "POSTHOG_HOST"))),
+        client=checks.client(given.get("client")),
         content=policies.policy(pick("content", "LLM_TRACK_CONTENT", default="full")),
         redact=_redactors(pick("redact", "LLM_TRACK_REDACT", default=())),
-        redact_seconds=_above_zero(
+        redact_seconds=checks.above_zero(
             "redact_seconds", "seconds", pick("redact_seconds", "LLM_TRACK_REDACT_SECONDS", default=1.0)
         ),
         processors=given.get("processors", ()),
-        sample_rate=_share(pick("sample_rate", "LLM_TRACK_SAMPLE_RATE", default=1.0)),
-        keep_slower_than=_limit("keep_slower_than", "seconds", pick("keep_slower_than", "LLM_TRACK_KEEP_SLOWER_THAN")),
-        keep_costlier_than=_limit(
+        sample_rate=checks.share(pick("sample_rate", "LLM_TRACK_SAMPLE_RATE", default=1.0)),
+        keep_slower_than=checks.limit(
+            "keep_slower_than", "seconds", pick("keep_slower_than", "LLM_TRACK_KEEP_SLOWER_THAN")
+        ),
+        keep_costlier_than=checks.limit(
             "keep_costlier_than", "US dollars", pick("keep_costlier_than", "LLM_TRACK_KEEP_COSTLIER_THAN")
         ),
-        cost=_choice("cost", pick("cost", "LLM_TRACK_COST", default="auto"), ("auto", "local", "off")),
-        ai_lane=_choice("ai_lane", pick("ai_lane", "LLM_TRACK_AI_LANE", default="auto"), ("auto", "on", "off")),
+        cost=checks.choice("cost", pick("cost", "LLM_TRACK_COST", default="auto"), ("auto", "local", "off")),
+        ai_lane=checks.choice("ai_lane", pick("ai_lane", "LLM_TRACK_AI_LANE", default="auto"), ("auto", "on", "off")),
         prices=_prices(pick("prices", "LLM_TRACK_PRICES")),
-        enabled=_flag("enabled", pick("enabled", "LLM_TRACK_ENABLED", default=True)),
-        exceptions=_flag("exceptions", pick("exceptions", "LLM_TRACK_EXCEPTIONS", default=False)),
-        follow_threads=_flag("follow_threads", pick("follow_threads", "LLM_TRACK_FOLLOW_THREADS", default=True)),
-        feedback_secret=_secret(pick("feedback_secret", "LLM_TRACK_FEEDBACK_SECRET")),
+        enabled=checks.flag("enabled", pick("enabled", "LLM_TRACK_ENABLED", default=True)),
+        exceptions=checks.flag("exceptions", pick("exceptions", "LLM_TRACK_EXCEPTIONS", default=False)),
+        follow_threads=checks.flag("follow_threads", pick("follow_threads", "LLM_TRACK_FOLLOW_THREADS", default=True)),
+        feedback_secret=checks.secret(pick("feedback_secret", "LLM_TRACK_FEEDBACK_SECRET")),
+        spool=checks.folder(pick("spool", "LLM_TRACK_SPOOL")),
+        spool_bytes=checks.size("spool_bytes", pick("spool_bytes", "LLM_TRACK_SPOOL_BYTES", default=2**30)),
+        exit_seconds=checks.above_zero(
+            "exit_seconds", "seconds", pick("exit_seconds", "LLM_TRACK_EXIT_SECONDS", default=5.0)
+        ),
+        flush_on_sigterm=checks.flag(
+            "flush_on_sigterm", pick("flush_on_sigterm", "LLM_TRACK_FLUSH_ON_SIGTERM", default=False)
+        ),
     )
-
-
-def _words(name: str, value: Any) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise ConfigurationError(f"{name} is a {type(value).__name__}; it must be a string.")
-    return value
-
-
-def _secret(value: Any) -> str | None:
-    secret = _words("feedback_secret", value)
-    if secret is not None and len(secret) < _SHORTEST_SECRET:
-        raise ConfigurationError(
-            f"feedback_secret has {len(secret)} characters; it must have at least {_SHORTEST_SECRET}, and nobody may "
-            "guess them: python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one."
-        )
-    return secret
-
-
-_SHORTEST_SECRET = 16
-
-
-def _address(host: str | None) -> str | None:
-    """A host without a scheme is the commonest slip, and the client could deliver nothing to it."""
-    if host is None or "://" in host:
-        return host
-    return f"{'http' if host.startswith(('localhost', '127.')) else 'https'}://{host}"
-
-
-def _client(client: Any) -> Any:
-    usable = not isinstance(client, type) and callable(getattr(client, "capture", None))
-    if client is not None and not (usable and callable(getattr(client, "flush", None))):
-        raise ConfigurationError(
-            f"client is of type {type(client).__name__}; it must be an instance of posthog.Posthog."
-        )
-    return client
 
 
 def _callables(processors: Any) -> tuple[Processor, ...]:
@@ -226,24 +221,6 @@ def _callables(processors: Any) -> tuple[Processor, ...]:
     if not all(callable(processor) for processor in listed):
         raise ConfigurationError(f"processors is {processors!r}; it must be a list of functions that take an Event.")
     return tuple(listed)
-
-
-def _choice(name: str, value: Any, allowed: tuple[str, ...]) -> Any:
-    if value not in allowed:
-        raise ConfigurationError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, allowed))}.")
-    return value
-
-
-def _share(value: Any) -> float:
-    try:
-        share = float(value)
-    except (TypeError, ValueError):
-        share = -1.0
-    if not 0.0 <= share <= 1.0:
-        raise ConfigurationError(
-            f"sample_rate is {value!r}; it must be a number from 0.0 (no traces) to 1.0 (all traces)."
-        )
-    return share
 
 
 def _redactors(value: Any) -> tuple[Redactor, ...]:
@@ -260,27 +237,3 @@ def _prices(value: Any) -> Prices | None:
     from llm_track.prices import prices  # loaded only by who has some
 
     return prices(value)
-
-
-def _above_zero(name: str, unit: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = 0.0
-    if not 0.0 < number < float("inf"):
-        raise ConfigurationError(f"{name} is {value!r}; it must be a number of {unit} above 0.")
-    return number
-
-
-def _limit(name: str, unit: str, value: Any) -> float | None:
-    return None if value is None else _above_zero(name, unit, value)
-
-
-_FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-
-
-def _flag(name: str, value: Any) -> bool:
-    flag = _FLAGS.get(str(value).lower())
-    if flag is None:
-        raise ConfigurationError(f"{name} is {value!r}; write true or false.")
-    return flag

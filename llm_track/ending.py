@@ -1,18 +1,20 @@
-"""What the end of the interpreter means for work that must be whole before it."""
+"""What the end of a program means for work that must be whole before it."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
+from typing import Any
 
-from llm_track._guard import raised_by
+from llm_track._guard import guarded, raised_by
 
 
-def before_the_end(work: Callable[[], None]) -> None:
+def uninterrupted(work: Callable[[], None]) -> None:
     """Do something in a thread that the interpreter waits for before it runs exit hooks, and wait for it here.
 
     The posthog client registers its hook before it is whole.  A program that ended at that moment would have that hook
-    fail, and hooks that are registered while hooks are run never run themselves.
+    fail.
     """
     raised: list[Exception | None] = []
     thread = threading.Thread(target=lambda: raised.append(raised_by(work)), name="llm_track client", daemon=False)
@@ -24,3 +26,27 @@ def before_the_end(work: Callable[[], None]) -> None:
     thread.join()
     for error in filter(None, raised):
         raise error
+
+
+def before_os_exit(work: Callable[[], object]) -> None:
+    """Have something done before `os._exit` ends the process, from now on; the last work that was given counts.
+
+    That function runs no exit hook.  It is replaced only where a program asked for a spool: what its calls have
+    recorded is to be in it.
+    """
+    global _work
+    _work = work
+    if os._exit is not _exit:
+        os._exit = _exit
+
+
+_work: Callable[[], object] | None = None
+_really_exit = os._exit
+_LAST = guarded("write the last events into the spool")
+
+
+def _exit(status: int) -> Any:
+    with _LAST:
+        if _work is not None:
+            _work()
+    _really_exit(status)

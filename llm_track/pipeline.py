@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextvars import Context
 from dataclasses import replace
@@ -17,27 +16,28 @@ from llm_track.settling import Finished
 from llm_track.sightings import sightings
 from llm_track.sinks import Sink
 from llm_track.surroundings import Surroundings, within
+from llm_track.tallies import Tally
 
 
 def deliver(
-    record: Record | None, work: Finished, sampler: Sampler, sink: Callable[[], Sink | None], counts: Counter[str]
+    record: Record | None, work: Finished, sampler: Sampler, sink: Callable[[], Sink | None], tally: Tally
 ) -> Place | None:
     """Send what a record of some work makes; return where what it tells of stands.  Each event is counted once."""
     if record is None:
-        counts[work.untold] += 1
+        tally.add(work.untold)
         return None
     record = _placed(record, work.surroundings)
     place = places.told(record)
     before = sightings.before(record, work, place) if isinstance(record, ModelCall) else None
     if before is not None:
-        counts["told_elsewhere"] += 1
+        tally.add("told_elsewhere")
         return before
     places.memory.note(record, place)
-    for made, context in _events(record, work.context or Context(), sampler, counts):
+    for made, context in _events(record, work.context or Context(), sampler, tally):
         became = "dropped_fault"
         with guarded("turn a call into an event", background=True):
             became = emit(sink(), made, context)
-        counts[became] += 1
+        tally.add(became)
     return place
 
 
@@ -46,26 +46,24 @@ def _placed(record: Record, around: Surroundings | None) -> Record:
     return record if around is None else replace(record, identity=within(record.identity, around))
 
 
-def _events(
-    record: Record, context: Context, sampler: Sampler, counts: Counter[str]
-) -> Iterator[tuple[Event, Context]]:
+def _events(record: Record, context: Context, sampler: Sampler, tally: Tally) -> Iterator[tuple[Event, Context]]:
     """Yield what is sent when a record comes: its event, those that were held back for it, or nothing.
 
     What is not sent is counted.
     """
     made = properties.event(record)
     if made.no_log:
-        counts["no_log"] += 1
+        tally.add("no_log")
         return
     chosen = settings()
     passed, left_out = sampler.passed(made, context, chosen, ends=_ends_its_trace(record))
     if left_out:
-        counts["sampled_out"] += left_out
+        tally.add("sampled_out", left_out)
     chain = [*processors.built_in(chosen), *chosen.processors] if passed else []
     for each, its_context in passed:
         kept = processors.run(chain, each)
         if kept is None:
-            counts["dropped_by_processor"] += 1
+            tally.add("dropped_by_processor")
         else:
             yield kept, its_context
 
@@ -90,12 +88,6 @@ def emit(sink: Sink | None, made: Event, context: Context) -> str:
         made = made if taken else _fitting(made, sizing.LARGEST_EVENT)  # no thread for it starts any more, say
     taken = taken or context.run(sink.emit, made)
     return "admitted" if taken else "dropped_refused_by_client"
-
-
-def emit_again(sink: Sink | None, refused: Event) -> str:
-    """Give an event to a sink once more that a host refused for its size; it was admitted once, and counts once."""
-    taken = sink is not None and Context().run(sink.emit, _fitting(refused, sizing.LARGEST_EVENT))
-    return "cut_after_refusal" if taken else "lost_by_client"
 
 
 def _fitting(made: Event, most: int) -> Event:

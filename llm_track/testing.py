@@ -15,7 +15,7 @@ class Events(list[Event]):
 
     def settle(self) -> Events:
         """Wait for the events of everything that has ended by now, and return them."""
-        worker.flush(10.0)
+        worker.make_events(10.0)
         return self
 
 
@@ -32,12 +32,12 @@ def capture_events() -> Iterator[Events]:
     """
     sink, events = MemorySink(), Events()
     sink.events = events
-    worker.flush(10.0)
+    worker.make_events(10.0)
     before = worker.send_to(sink)
     try:
         yield events
     finally:
-        worker.flush(10.0)
+        worker.make_events(10.0)
         worker.send_to(before)
     if _guard.raised_in_background:
         faults = list(_guard.raised_in_background)

@@ -10,18 +10,22 @@ import atexit
 import os
 import queue
 import threading
-from collections import Counter
 from contextlib import suppress
-from time import monotonic, process_time
-from typing import Any
+from time import process_time
+from typing import TYPE_CHECKING, Any
 
-from llm_track import batches, context, ending, leaving, pipeline, reader
+from llm_track import batches, context, ending, forking, last_words, leaving, pipeline, reader
 from llm_track._guard import faults, guarded, logger, own_thread
+from llm_track.clock import monotonic, now
 from llm_track.config import Settings, settings
-from llm_track.records import Event, Place
+from llm_track.records import Place
 from llm_track.sampling import Sampler
 from llm_track.settling import open_steps
 from llm_track.sinks import Sink
+from llm_track.tallies import Tally
+
+if TYPE_CHECKING:
+    from llm_track.sinks.posthog import PostHogSink
 
 LONGEST_QUEUE = 100_000
 ANSWER_SECONDS = 2.5
@@ -29,15 +33,19 @@ ANSWER_SECONDS = 2.5
 BUSY_SECONDS = 0.1
 """Processor time in such a while that says that events are being made: waiting needs less."""
 EXIT_SECONDS = 10.0
-"""How long it is held up at most, while events are made or taken."""
+"""How long it is held up at most while events are made of calls; for delivering them see `configure`."""
+_OS_EXIT_SECONDS = 5.0
+"""How long `os._exit` is held up at most until what was recorded is in the spool."""
 
 
 class _Worker:
     """The queue, its thread and its sink; made anew in a forked child."""
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self.sink: Sink | None = None
+        self.tally = Tally()
+        self.sink: PostHogSink | None = None
+        self.former: list[PostHogSink] = []
+        """Sinks of earlier settings that still have something to deliver."""
         self.sink_settings: Settings | None = None
         self.override: Sink | None = None
         self.sampler = Sampler()
@@ -47,8 +55,6 @@ class _Worker:
         self._markers: list[None] = []
         """One for each entry of the queue that is something to do.  A number that two threads change is soon wrong."""
         self._handling = False
-        self._refused = 0
-        """How many events came back from the client, refused for their size."""
 
     @property
     def queue(self) -> queue.SimpleQueue[Any]:
@@ -58,8 +64,7 @@ class _Worker:
 
     def put(self, work: Any) -> bool:
         if self.queue.qsize() >= LONGEST_QUEUE and not callable(work):
-            self.counts["dropped_queue_full"] += 1
-            if self.counts["dropped_queue_full"] == 1:
+            if self.tally.add("dropped_queue_full") == 1:
                 said = "llm_track drops events: %d are waiting. Calls are unaffected; see llm_track.stats()."
                 logger.warning(said, LONGEST_QUEUE)
             return False
@@ -80,6 +85,7 @@ class _Worker:
             return
         try:
             with guarded("start the worker"):
+                self._watch_os_exit()
                 if self._thread is None and not _exiting:
                     thread = threading.Thread(target=self._run, name="llm_track", daemon=True)
                     thread.start()
@@ -103,11 +109,7 @@ class _Worker:
                 work()
             return
         self._handling = True
-        if isinstance(work, Event):
-            with _busy, guarded("send an event again", background=True):
-                self.counts[pipeline.emit_again(self._sink(), work)] += 1
-        else:
-            self._handle_records(work)
+        self._handle_records(work)
         self._handling = False
 
     def _handle_records(self, work: Any) -> None:
@@ -118,11 +120,11 @@ class _Worker:
             with _busy, guarded("turn a call into an event", background=True):
                 for record in records:
                     more = True
-                    told = pipeline.deliver(record, work, self.sampler, self._sink, self.counts)
+                    told = pipeline.deliver(record, work, self.sampler, self._sink, self.tally)
                     break
                 done = True
             if not done:
-                self.counts["dropped_fault"] += 1
+                self.tally.add("dropped_fault")
         work.told = told
         work.forget()
 
@@ -135,54 +137,65 @@ class _Worker:
         return self.sink
 
     def _build(self, chosen: Settings) -> None:
-        if self.sink is not None:
-            with guarded("flush the posthog client that was replaced", background=True):
-                self.sink.flush(EXIT_SECONDS)
-        ending.before_the_end(lambda: self._make(chosen))
-
-    def _make(self, chosen: Settings) -> None:
         from llm_track.sinks import posthog
 
-        self.sink, self.sink_settings = posthog.build(chosen, self.counts, self._again), chosen
-        atexit.register(at_exit)  # once more: hooks run last in, first out, and ours must run before the client's
+        before, self.sink = self.sink, posthog.build(chosen, self.sink)
+        self.sink_settings = chosen
+        if before is not None and (self.sink is None or self.sink.delivery is not before.delivery):
+            self.former.append(before)
+        for each in [each for each in self.former if not each.waiting()]:
+            self.former.remove(each)
+            self.tally.take_over(each.tally)
+            each.close()
+        self._watch_os_exit()
 
-    def _again(self, refused: Event) -> None:
-        self._refused += 1
-        self.queue.put(refused)
+    def _watch_os_exit(self) -> None:
+        if settings().spool is not None:
+            ending.before_os_exit(lambda: self.drain(_OS_EXIT_SECONDS))
+
+    def sinks(self) -> list[PostHogSink]:
+        """Return all sinks that may have something to deliver."""
+        return [each for each in (self.sink, *self.former) if each is not None]
+
+    def unmade(self) -> int:
+        """Return how many calls and spans are no events yet."""
+        return self.queue.qsize() - len(self._markers) + self._handling + batches.waiting()
+
+    def is_running(self) -> bool:
+        """Tell whether anything was recorded at all."""
+        return self._thread is not None
 
     def waiting(self) -> int:
         """Return how many events have yet to be delivered."""
-        left = self.queue.qsize() - len(self._markers) + self._handling + batches.waiting()
-        return left + (self.sink.waiting() if self.sink is not None else 0)
+        return self.unmade() + sum(each.waiting() for each in self.sinks())
 
-    def flush(self, timeout: float, *, last: bool = False) -> bool:
-        """Wait until everything put so far has been handed to the sink, then flush the sink."""
+    def flush(self, timeout: float) -> bool:
+        """Wait until everything put so far has been handed to the sink, then until that has delivered it."""
         until = monotonic() + timeout
-        for _ in range(2):  # what a host refuses for its size comes back, and is sent once more
-            refused = self._refused
-            if not self.drain(max(until - monotonic(), 0.0)):
-                return False
-            if self.sink is not None:
-                with guarded("flush the posthog client", background=True):
-                    self.sink.flush(max(until - monotonic(), 0.0), last=last)
-            if refused == self._refused:
-                break
-        return True
+        is_done = self.drain(timeout)
+        if self.override is None:
+            for each in self.sinks():
+                is_delivered = False
+                with guarded("deliver events", background=True):
+                    is_delivered = each.flush(max(until - monotonic(), 0.0))
+                is_done = is_done and is_delivered
+        return is_done
 
-    def deliver_last(self) -> int:
-        """Deliver for as long as events are made and taken, and not for ever; return how many are left."""
+    def deliver_last(self, seconds: float) -> None:
+        """Make events of what was recorded, for as long as that goes on, and deliver them, for so long at most."""
+        self._make_last()
+        self.flush(seconds)
+
+    def _make_last(self) -> None:
         until = monotonic() + EXIT_SECONDS
         if self._thread is not None and self._thread.is_alive():
             self._prepared.wait(EXIT_SECONDS)  # a busy machine may still be importing the client
         while True:
-            before, computed = self._left(), process_time()
-            self.flush(min(ANSWER_SECONDS, max(until - monotonic(), 0.0)), last=True)
-            left, is_busy = self._left(), process_time() - computed > BUSY_SECONDS
-            if not any(left) or monotonic() >= until or (left == before and not is_busy):
-                return left[1]
-
-    def _left(self) -> tuple[int, int]:  # how many calls and spans are no events yet, and how much is left in all
-        return self.queue.qsize() - len(self._markers), self.waiting()
+            before, computed = self.unmade(), process_time()
+            if self.drain(min(ANSWER_SECONDS, max(until - monotonic(), 0.0))) or monotonic() >= until:
+                return
+            if self.unmade() == before and process_time() - computed <= BUSY_SECONDS:
+                return
 
     def drain(self, timeout: float) -> bool:
         """Wait until everything put so far has been handed to the sink."""
@@ -201,9 +214,8 @@ class _Worker:
 
 
 _worker = _Worker()
-_busy = threading.RLock()
+_busy = forking.ordered(threading.RLock(), rank=0)
 """Held by the worker while it works.  A fork waits for it: amid an import it would leave locks that nobody opens."""
-_held_for_fork = False
 _given_up = 0
 """How many events were left when the program's end had been held up for long enough."""
 _exiting = False
@@ -221,7 +233,7 @@ _PUT = guarded("queue an event")
 
 
 def start() -> None:
-    """Start the thread, so that the client is ready before the first event is."""
+    """Start the thread, so that all is ready before the first event is."""
     _worker.start()
 
 
@@ -232,16 +244,34 @@ def flush(timeout: float | None = None) -> bool:
         timeout: seconds to wait at most; default 10.
 
     Returns:
-        Whether all of it was handed to the posthog client in time.
+        Whether PostHog has taken all of it; of a client of the program's own, whether it was handed all of it in time.
     """
     return _worker.flush(10.0 if timeout is None else timeout)
 
 
+def make_events(timeout: float) -> bool:
+    """Wait until everything recorded so far is an event, wherever that goes; tell whether it is."""
+    return _worker.drain(timeout)
+
+
 def stats() -> dict[str, int]:
-    """Return what became of the events of this process, by name, and how many faults were swallowed."""
-    counted = {"admitted": 0, **_worker.counts, "queued": _worker.queue.qsize(), "open_steps": len(open_steps)}
-    counted |= {"held_back": _worker.sampler.held} if _worker.sampler.held else {}
-    return counted | {f"fault: {kind}": number for kind, number in list(faults.items())}
+    """Return what became of the events of this process, by name, and how many faults were swallowed.
+
+    ``admitted`` and ``adopted``, which other processes left in the spool, are in sum ``delivered``, ``waiting``,
+    ``quarantined`` and what was lost: ``dropped_outbox_full``, ``dropped_spool_full`` and ``lost_in_broken_spool``.
+    Through a client of the program's own they are ``admitted`` when it has them; nobody tells what becomes of them.
+    """
+    counted = Tally()
+    counted.take_over(_worker.tally)
+    for each in _worker.sinks():
+        counted.take_over(each.tally)
+    numbers = {"admitted": 0, **counted.numbers()}
+    numbers.pop("waiting_adopted", None)
+    oldest = min((since for each in _worker.sinks() if (since := each.oldest()) is not None), default=None)
+    numbers |= {"oldest_undelivered_seconds": max(int(now() - oldest), 0)} if oldest is not None else {}
+    numbers |= {"queued": _worker.queue.qsize(), "open_steps": len(open_steps)}
+    numbers |= {"held_back": _worker.sampler.held} if _worker.sampler.held else {}
+    return numbers | {f"fault: {kind}": number for kind, number in list(faults.items())}
 
 
 def send_to(sink: Sink | None) -> Sink | None:
@@ -251,13 +281,16 @@ def send_to(sink: Sink | None) -> Sink | None:
 
 
 def at_exit() -> None:
-    """Do so when the interpreter ends; once more only if there is something new, as nobody waits twice for the old."""
+    """Do so when the interpreter ends."""
     global _exiting, _given_up
-    with guarded("deliver the last events"):
-        if not _exiting or open_steps or _worker.waiting() != _given_up:
-            _exiting = True
-            shutdown()
-            _given_up = _worker.waiting()
+    if _exiting and not open_steps and _worker.waiting() == _given_up:  # nobody waits twice for the same
+        return
+    _exiting = True
+    shutdown()
+    _given_up = _worker.waiting()
+    with guarded("close the spool"):
+        for each in _worker.sinks():
+            each.close()
 
 
 def shutdown() -> None:
@@ -265,36 +298,22 @@ def shutdown() -> None:
     with guarded("deliver the last events"):
         for step in list(open_steps.values()):
             step.stop()
-        if left := _worker.deliver_last():
-            logger.warning(
-                "llm_track could not deliver %d events before the program ended: PostHog, its client or a processor is "
-                "slow or cannot be reached. llm_track.flush() with a longer timeout, called before the program ends, "
-                "waits longer.",
-                left,
-            )
+        if _worker.waiting() or _worker.is_running():
+            _worker.deliver_last(settings().exit_seconds)
+        last_words.say(_worker.waiting(), _worker.sinks())
 
 
 def _after_fork() -> None:
     """A child starts with nothing: what the parent had queued or open, the parent sends."""
-    global _worker, _busy
-    _busy = threading.RLock()
+    global _worker
     before, _worker = _worker, _Worker()
     _worker.override = before.override
-    _worker.sink, _worker.sink_settings = before.sink, before.sink_settings  # the client mends itself after a fork
+    for each in before.sinks():
+        each.inherited()
     open_steps.clear()
 
 
-def _before_fork() -> None:
-    global _held_for_fork
-    _held_for_fork = _busy.acquire(timeout=2 * ANSWER_SECONDS)
-
-
-def _after_fork_in_parent() -> None:
-    if _held_for_fork:
-        _busy.release()
-
-
 atexit.register(at_exit)
-leaving.deliver_by(shutdown)
+leaving.deliver_by(at_exit)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_after_fork)

@@ -280,7 +280,7 @@ def a_fetch() -> ModelCall:
 
 def test_an_event_that_fails_costs_no_other(monkeypatch: Any, without_pytest: Any) -> None:
     """Where one of several events of a call cannot be made, the others are sent, and it is counted."""
-    monkeypatch.setattr(worker._worker, "counts", type(worker._worker.counts)())
+    monkeypatch.setattr(worker._worker, "tally", type(worker._worker.tally)())
 
     def records(work: Any, read: Any) -> Any:
         yield a_fetch()

@@ -50,7 +50,7 @@ def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer is known yet, and nothing has been logged."""
     monkeypatch.setattr(places, "memory", places.Memory())
     monkeypatch.setattr(_guard, "_said", set())
-    monkeypatch.setattr(worker._worker, "counts", type(worker._worker.counts)())
+    monkeypatch.setattr(worker._worker, "tally", type(worker._worker.tally)())
 
 
 @pytest.fixture

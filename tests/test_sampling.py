@@ -22,6 +22,7 @@ from llm_track import sampling, worker
 from llm_track.config import Settings
 from llm_track.records import Event
 from llm_track.sampling import Sampler, is_in_share
+from llm_track.tallies import Tally
 from llm_track.testing import Events, capture_events
 from tests.sinks.receiver import Receiver
 from tests.test_worker import run
@@ -215,7 +216,7 @@ def events() -> Iterator[Events]:
     llm_track.autopatch("openai")
     try:
         with pytest.MonkeyPatch.context() as patch, capture_events() as captured:
-            patch.setattr(worker._worker, "counts", Counter())
+            patch.setattr(worker._worker, "tally", Tally())
             yield captured
     finally:
         llm_track.unpatch()

@@ -255,7 +255,7 @@ def test_a_full_queue_drops_and_counts(monkeypatch, caplog):
     monkeypatch.setattr(worker, "LONGEST_QUEUE", 0)
     for _ in range(3):
         fresh.put(object())
-    assert fresh.counts["dropped_queue_full"] == 3
+    assert fresh.tally["dropped_queue_full"] == 3
     assert len([record for record in caplog.records if "drops events" in record.message]) == 1
 
 
@@ -276,7 +276,7 @@ def test_a_client_that_raises_does_not_stop_the_next_event(without_pytest, caplo
     for _ in range(3):
         with llm_track.llm_span("x"):
             pass
-    assert llm_track.flush(10.0)
+    assert not llm_track.flush(10.0)
     worker._worker.sink = worker._worker.sink_settings = None
     assert Client.calls == 3
     assert caplog.text.count("could not turn a call into an event") == 1
@@ -290,7 +290,7 @@ def test_what_many_threads_have_the_worker_do_is_no_event_that_is_left():
         with capture_events(), ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: [worker.put(int) for _ in range(10_000)], range(4)))
             assert worker.flush(60)
-            assert worker._worker._left() == (0, 0)
+            assert worker._worker.waiting() == 0
     finally:
         sys.setswitchinterval(before)
 
@@ -344,20 +344,22 @@ def test_what_is_not_delivered_at_the_end_is_said(receiver):
     assert time.monotonic() - start_time < 20
 
 
-def test_what_the_client_gave_up_on_is_counted(receiver):
-    """Events that PostHog refuses are counted as lost."""
+def test_a_refused_key_is_not_waited_for(receiver):
+    """A key that PostHog refuses is said at once, nobody waits for it at the end, and what is lost is counted."""
     receiver.statuses = [401] * 20
     done = run(
         """
         import llm_track
         for number in range(3):
             with llm_track.llm_span(f"s{number}"): pass
-        llm_track.flush()
-        print(llm_track.stats()["lost_by_client"])
+        print(llm_track.flush(30), llm_track.stats()["waiting"])
         """,
         receiver.url,
     )
-    assert done.stdout == "3\n"
+    assert done.stdout == "False 3\n"
+    refused, lost = done.stderr.splitlines()
+    assert "refuses the project key (401)" in refused
+    assert "could not deliver 3 events" in lost
 
 
 SLOW = """

@@ -18,8 +18,9 @@ class Sink(Protocol):
         """Take one event; return whether it was admitted.  ``large``: it needs the way of large events."""
         ...
 
-    def flush(self, timeout: float, *, last: bool = False) -> None:
-        """Deliver what was admitted, in at most ``timeout`` seconds; ``last``: the program ends after that."""
+    def flush(self, timeout: float) -> bool:
+        """Deliver what was admitted, in at most ``timeout`` seconds; tell whether all of it is."""
+        ...
 
     def waiting(self) -> int:
         """Return how many admitted events have yet to be sent."""

@@ -21,8 +21,9 @@ class MemorySink:
         self.events.append(event)
         return True
 
-    def flush(self, timeout: float, *, last: bool = False) -> None:
+    def flush(self, timeout: float) -> bool:
         """Do nothing: an event is here as soon as it is emitted."""
+        return True
 
     def waiting(self) -> int:
         """Nothing waits: an event is kept at once."""

@@ -80,13 +80,13 @@ def test_a_host_without_that_lane_gets_the_event_cut(receiver, caplog, status):
         (event["uuid"], event["timestamp"], event["distinct_id"]) for event in receiver.events
     }
     assert all("characters cut" in event["properties"]["$ai_output_state"] for event in receiver.events)
-    assert (told["admitted"], told["cut_after_refusal"], told.get("lost_by_client", 0)) == (3, 3, 0)
+    assert (told["admitted"], told["cut_after_refusal"], told["delivered"]) == (3, 3, 3)
     again = len(paths(receiver))
     spanned(api_key="phc_test", host=receiver.url)
     assert len(receiver.events) == 4
     said = [record.getMessage() for record in caplog.records if "no way for large" in record.getMessage()]
-    assert len(said) == (status != 413) * 2  # each `configure` makes a client of its own, which finds out by itself
-    assert len(paths(receiver)) == again + 2
+    assert len(said) == (status != 413)
+    assert len(paths(receiver)) == again + (2 if status == 413 else 1)
 
 
 @with_lane
@@ -108,12 +108,19 @@ def test_switched_off(receiver):
 
 
 @with_lane
-def test_a_refused_key_is_a_loss_that_is_counted(receiver):
-    """Only what another way may deliver is sent again: an event that the host refuses for another reason is counted."""
+def test_a_refused_key_is_no_reason_to_cut(receiver, caplog):
+    """Only what another way may deliver is sent another way: with a refused key the event waits, as one line says."""
     receiver.refusing[LANE] = 401
-    told = spanned(api_key="phc_test", host=receiver.url)
-    assert told["lost_by_client"] == 1
-    assert receiver.events == []
+    llm_track.configure(api_key="phc_refused", host=receiver.url)
+    with llm_track.llm_span("large") as span:
+        span.set(output=PROMPT)
+    assert not llm_track.flush(20.0)
+    assert (receiver.events, llm_track.stats()["waiting"]) == ([], 1)
+    assert "refuses the project key" in caplog.text
+    receiver.refusing.clear()
+    llm_track.configure(api_key="phc_refused", host=receiver.url)
+    worker._worker.sink.delivery.outbox.line(worker._worker.sink.delivery.project).succeeded()
+    assert llm_track.flush(20.0)
 
 
 @pytest.mark.parametrize("choice", ["auto", "on"])
@@ -143,18 +150,17 @@ def test_the_programs_own_client(receiver, choice):
 def test_hosts_that_are_known_to_have_it(host, known):
     """PostHog's own hosts have the lane; of others nobody knows before one answers."""
     client = SimpleNamespace(host=host, capture_ai=print)
-    assert AILane("auto").largest(client) == (LARGEST_AI_EVENT if known else LARGEST_EVENT)
-    assert AILane("off").largest(client) == LARGEST_EVENT
-    assert AILane("auto").largest(SimpleNamespace(host=host)) == LARGEST_EVENT
+    lane = AILane("auto", tells=False)
+    assert lane.largest(client, 0) == (LARGEST_AI_EVENT if known else LARGEST_EVENT)
+    assert AILane("off", tells=False).largest(client, 0) == LARGEST_EVENT
+    assert lane.largest(SimpleNamespace(host=host), 0) == LARGEST_EVENT
 
 
 def test_during_an_outage_large_events_do_not_fill_the_memory():
     """While many large events wait to be sent, the next ones are cut."""
-    queue = SimpleNamespace(unfinished_tasks=16)
-    client = SimpleNamespace(capture_ai=print, host="https://us.i.posthog.com", _ai_lane=SimpleNamespace(queue=queue))
-    assert AILane("auto").largest(client) == LARGEST_EVENT
-    queue.unfinished_tasks = 15
-    assert AILane("auto").largest(client) == LARGEST_AI_EVENT
+    client = SimpleNamespace(capture_ai=print, host="https://us.i.posthog.com")
+    assert AILane("auto", tells=True).largest(client, 15) == LARGEST_AI_EVENT
+    assert AILane("auto", tells=True).largest(client, 16) == LARGEST_EVENT
 
 
 def test_what_the_client_adds_is_left_room_for(receiver):
@@ -196,8 +202,9 @@ def test_a_closed_way_is_no_loss(monkeypatch):
             taken.extend([] if large else [event])
             return not large
 
-        def flush(self, timeout: float, *, last: bool = False) -> None:
+        def flush(self, timeout: float) -> bool:
             """Nothing is kept back."""
+            return True
 
         def waiting(self) -> int:
             return 0

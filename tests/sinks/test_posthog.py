@@ -8,7 +8,6 @@ import logging
 import queue
 import threading
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -18,10 +17,14 @@ from typing import Any
 import pytest
 
 import llm_track
-from llm_track import _guard, config, worker
-from llm_track.config import Settings, settings
+from llm_track import _guard, config
+from llm_track.config import Settings
 from llm_track.records import Event
+from llm_track.sinks import given as given_module
 from llm_track.sinks import posthog as sink_module
+from llm_track.sinks import sending
+from llm_track.sinks.ai_lane import AILane
+from llm_track.sinks.given import GivenSink
 from llm_track.sinks.posthog import PostHogSink, build
 from llm_track.sizing import LARGEST_EVENT, fit, size
 
@@ -59,7 +62,7 @@ def build_sink(receiver: Receiver) -> Iterator[Callable[..., PostHogSink]]:
 
     yield make
     for sink in built:
-        sink.client.shutdown()
+        sink.close()
 
 
 @pytest.fixture
@@ -205,20 +208,23 @@ class Client:
 
 def test_the_programs_own_client_is_used(monkeypatch):
     """A client that was given is the one that gets the events; no other is built, and it is flushed in bounded time."""
-    monkeypatch.setattr(sink_module, "_client", pytest.fail)
+    monkeypatch.setattr(sending, "_made", pytest.fail)
     client = Client(lambda: SPAN)
     sink = build(Settings(client=client, api_key="phc_other"))
     assert sink is not None
-    assert sink.client is client
     assert sink.emit(EVENT)
     sink.flush(2.5)
-    assert (client.captured, client.flushed) == (["$ai_generation"], 2.5)
+    assert (client.captured, client.flushed, sink.delivery) == (["$ai_generation"], 2.5, None)
 
 
 def test_a_client_that_takes_nothing_is_believed():
     """`None` from the client means that the event was not admitted."""
-    assert PostHogSink(Client(lambda: None)).emit(EVENT) is False
-    assert PostHogSink(Client(lambda: uuid.uuid4())).emit(EVENT) is True
+    assert given(Client(lambda: None)).emit(EVENT) is False
+    assert given(Client(lambda: uuid.uuid4())).emit(EVENT) is True
+
+
+def given(client: Any) -> GivenSink:
+    return GivenSink(client, AILane("auto", tells=False))
 
 
 def run_worker(client: Any) -> dict[str, int]:
@@ -259,16 +265,16 @@ def test_a_full_queue_is_waited_for():
     client.queue = queue.Queue(1)  # type: ignore[attr-defined]
     client.queue.put("waiting")  # type: ignore[attr-defined]
     threading.Timer(0.2, client.queue.get).start()  # type: ignore[attr-defined]
-    assert PostHogSink(client).emit(EVENT)
+    assert given(client).emit(EVENT)
     assert client.queue.empty()  # type: ignore[attr-defined]
 
 
 def test_a_full_queue_is_not_waited_for_for_ever(monkeypatch):
     """After a bounded time the client is asked anyway, and its refusal counts."""
-    monkeypatch.setattr(sink_module, "_ROOM_SECONDS", 0.1)
+    monkeypatch.setattr(given_module, "_ROOM_SECONDS", 0.1)
     client = Client(lambda: None)
     client.queue = SimpleNamespace(full=lambda: True)  # type: ignore[attr-defined]
-    assert PostHogSink(client).emit(EVENT) is False
+    assert given(client).emit(EVENT) is False
     assert client.captured == ["$ai_generation"]
 
 
@@ -277,17 +283,10 @@ def test_a_full_queue_is_not_waited_for_for_ever(monkeypatch):
 )
 def test_a_client_with_another_queue_is_not_waited_for(monkeypatch, odd):
     """What does not say plainly that it is full, such as a mock, is not waited for."""
-    monkeypatch.setattr(sink_module.time, "sleep", lambda seconds: pytest.fail("waited"))
+    monkeypatch.setattr(given_module.time, "sleep", lambda seconds: pytest.fail("waited"))
     client = Client(lambda: SPAN)
     client.queue = odd  # type: ignore[attr-defined]
-    assert PostHogSink(client).emit(EVENT)
-
-
-def test_the_real_client_has_the_queue_that_is_waited_for(build_sink):
-    """The official client keeps its events in a queue that says whether it is full, with room for an outage."""
-    sink = build_sink()
-    assert sink.client.queue.full() is False
-    assert sink.client.queue.maxsize == 100_000
+    assert given(client).emit(EVENT)
 
 
 def test_without_a_key_one_warning_says_what_to_do(monkeypatch):
@@ -315,29 +314,32 @@ def test_key_and_host_come_from_the_environment(monkeypatch, receiver):
     with llm_track.llm_span("step", user_id="u_1"):
         pass
     llm_track.flush(10.0)
-    sink = build(settings())
-    assert sink is not None
-    sink.client.shutdown()
     assert [event["distinct_id"] for event in receiver.events] == ["u_1"]
     assert receiver.requests[0]["body"]["api_key"] == "phc_environment"
-    assert isinstance(worker._worker.sink, PostHogSink)
-    worker._worker.sink.client.shutdown()
 
 
-def test_without_threads_the_client_sends_at_once(monkeypatch, receiver):
-    """At the end of an interpreter no thread can start: then the client sends each event where it is emitted."""
+@pytest.mark.parametrize(("statuses", "became"), [([], "delivered"), ([503], "waiting"), ([400], "quarantined")])
+def test_without_threads_events_are_sent_where_they_are_flushed(monkeypatch, receiver, caplog, statuses, became):
+    """At the end of an interpreter no thread can start: then the client sends each event on the thread that ends it."""
+
+    start = threading.Thread.start
 
     def refusing(thread: threading.Thread) -> None:
-        raise RuntimeError("can't create new thread at interpreter shutdown")
+        if "process_request" not in thread.name:  # of the receiver
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+        start(thread)
 
+    receiver.statuses = list(statuses)
     with monkeypatch.context() as ending:
         ending.setattr(threading.Thread, "start", refusing)
         sink = build(Settings(api_key="phc_test", host=receiver.url))
-    assert sink is not None
-    assert sink.emit(EVENT)
-    assert [event["uuid"] for event in receiver.events] == [SPAN]
+        assert sink is not None
+        assert sink.emit(EVENT)
+        assert sink.flush(10.0) is (statuses != [503])
+    assert [event["uuid"] for event in receiver.events] == [SPAN] * (not statuses)
     assert json.dumps(receiver.requests[0]["body"])
-    sink.client.shutdown()
+    assert sink.tally[became] == 1
+    assert caplog.text.count("Error in capture") == 0
 
 
 def test_another_project_is_at_the_configured_address(receiver, build_sink):
@@ -346,18 +348,3 @@ def test_another_project_is_at_the_configured_address(receiver, build_sink):
     assert sink.emit(replace(EVENT, project=("phc_other", None)))
     sink.flush(10.0)
     assert [request["body"]["api_key"] for request in receiver.requests] == ["phc_other"]
-
-
-def test_what_a_dismissed_project_does_not_take_is_counted(receiver, monkeypatch, caplog):
-    """A project that does not answer holds up the others for a moment; what it had yet to get is counted and said."""
-    monkeypatch.setattr(sink_module, "_MOST_PROJECTS", 1)
-    receiver.seconds = 30.0
-    counts: Counter[str] = Counter()
-    sink = build(Settings(api_key="phc_test", host=receiver.url), counts)
-    assert sink is not None
-    for _ in range(150):  # the client sends a hundred at once
-        sink.emit(replace(EVENT, uuid=str(uuid.uuid4()), project=("phc_slow", None)))
-    sink.emit(replace(EVENT, project=("phc_next", None)))
-    assert counts["lost_by_client"] == 50
-    assert "lost 50 events" in caplog.text
-    sink.flush(0.1, last=True)

@@ -1,0 +1,76 @@
+"""Locks that a fork waits for: a child made while another thread holds one would inherit it closed, for ever.
+
+They are taken in the order of their ranks, in which every thread takes them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+from weakref import WeakSet
+
+_SECONDS = 5.0
+"""How long a fork waits for one of them."""
+
+
+class _Watched:
+    """A lock that is looked for at every fork; weak, as files come and go."""
+
+    def __init__(self, lock: Any, rank: int) -> None:
+        self._lock = lock
+        self.rank = rank
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def acquire(self, timeout: float) -> bool:
+        """Take the lock, if it is free in time."""
+        return bool(self._lock.acquire(timeout=timeout))
+
+    def release(self) -> None:
+        """Let go of it."""
+        self._lock.release()
+
+    def renew(self) -> None:
+        """In a child: nobody holds it."""
+        self._lock = threading.RLock()
+
+
+_watched: WeakSet[_Watched] = WeakSet()
+_held: list[_Watched] = []
+_listing = threading.Lock()
+
+
+def ordered(lock: Any, rank: int = 1) -> _Watched:
+    """Have every fork wait for a re-entrant lock, those of lower ranks first."""
+    watched = _Watched(lock, rank)
+    with _listing:
+        _watched.add(watched)
+    return watched
+
+
+def _before() -> None:
+    with _listing:
+        found = sorted(_watched, key=lambda each: each.rank)
+    _held.extend(each for each in found if each.acquire(_SECONDS))
+
+
+def _in_parent() -> None:
+    while _held:
+        _held.pop().release()
+
+
+def _in_child() -> None:
+    global _listing
+    _held.clear()
+    _listing = threading.Lock()
+    for each in list(_watched):
+        each.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -1,0 +1,104 @@
+"""Events as they wait to be sent: packed into bytes, so that they take little room and nobody changes them.
+
+What is packed are the arguments of the client's ``capture``.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from llm_track import clock
+from llm_track._guard import attempt
+from llm_track.snapshot import jsonable
+
+Message = dict[str, Any]
+"""``event``, ``distinct_id``, ``properties``, ``timestamp`` (ISO 8601), ``uuid`` and ``groups``."""
+
+
+class Project(NamedTuple):
+    """A PostHog project: its key and its address; ``None`` is the client's own default."""
+
+    key: str
+    host: str | None
+
+
+@dataclass(slots=True, eq=False)
+class Parcel:
+    """One event on its way."""
+
+    uuid: str
+    packed: bytes = field(repr=False)
+    size: int
+    """Bytes of JSON before it was packed."""
+    is_error: bool = False
+    """Whether it tells of something that failed; such an event is the last to go where there is no room."""
+    is_large: bool = False
+    """Whether it needs the way of large events."""
+    since: float = field(default_factory=clock.now)
+    """When it was admitted, in seconds since 1970."""
+    row: int | None = None
+    """Where it lies in a file of the spool ..."""
+    file: Any = field(default=None, repr=False)
+    """... and in which one."""
+    is_adopted: bool = False
+    """Whether another process, which ended, has admitted it."""
+    tries: int = 0
+    """How often it was sent in vain."""
+
+
+def pack(message: Message, *, is_error: bool = False, is_large: bool = False) -> Parcel:
+    """Return the parcel of a message.
+
+    Raises:
+        ValueError: for what is no JSON, whatever is done about it.
+    """
+    try:
+        text = _dumps(message)
+    except (TypeError, ValueError, RecursionError):  # keys that are no strings, circles
+        text = _dumps({**message, "properties": jsonable(message["properties"])})
+    return Parcel(
+        uuid=message["uuid"],
+        packed=zlib.compress(text.encode(), 1),
+        size=len(text),
+        is_error=is_error,
+        is_large=is_large,
+    )
+
+
+def unpack(packed: bytes) -> Message:
+    """Return the message of a parcel.
+
+    Raises:
+        ValueError: for bytes that are no parcel's.
+    """
+    try:
+        message = json.loads(zlib.decompress(packed))
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(message, dict) or not isinstance(message.get("properties"), dict):
+        raise ValueError("no event")
+    return message
+
+
+def _dumps(message: Message) -> str:
+    return json.dumps(message, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Return what stands for a value that a processor of the program put there; the client does alike."""
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    if isinstance(value, UUID):
+        return str(value)
+    number = attempt(float, value, otherwise=None) if hasattr(value, "as_integer_ratio") else None
+    return jsonable(value) if number is None else number

@@ -1,0 +1,178 @@
+"""A client of the official library that sends one batch at a time, and says which events of it did not arrive.
+
+The client tells by ``on_error`` what it gave up on, and when it has nothing left by ``flush``.  So whoever gives it one
+batch and waits knows of each event whether PostHog took it.  It does not try again by itself: events wait where they
+can be counted and kept.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from llm_track import ending
+from llm_track.sinks.parcels import Message, Parcel, Project
+
+BATCH = 100
+"""So many events go in one request ..."""
+BATCH_BYTES = 4 * 2**20
+"""... of so many bytes of JSON.  The client cuts a batch at 5 MiB."""
+_PATIENCE = 90.0
+"""Seconds after which a client that says nothing is left alone: a request of its own takes 15 at most."""
+
+
+class UnsentError(Exception):
+    """What became of an event that the client says nothing about: it was not sent, or nobody knows."""
+
+
+class Sender:
+    """Sends to one project, from one thread at a time."""
+
+    def __init__(self, project: Project) -> None:
+        _quieten()
+        self._project = project
+        self._failed: dict[str, Exception] = {}
+        self._client: Any = None
+
+    @property
+    def host(self) -> str:
+        """The address that the client sends to."""
+        return str(getattr(self._client, "host", None))
+
+    def send(self, parcels: Sequence[tuple[Parcel, Message]], seconds: float = _PATIENCE) -> dict[str, Exception]:
+        """Send a batch; return what went wrong, by the uuid of the event."""
+        if self._client is None:
+            self._client = _client(self._project, self._gave_up)
+        self._failed = failed = {}
+        client, asked = self._client, [parcel.uuid for parcel, _ in parcels]
+        for parcel, message in parcels:
+            _own.raised = UnsentError("the client did not take it")
+            if not _capture(client, message, is_large=parcel.is_large):
+                failed[parcel.uuid] = _own.raised or UnsentError()
+        _own.raised = None
+        if not client.sync_mode:
+            client.flush(timeout_seconds=seconds)
+            if _unfinished(client):
+                self.close()
+                self._client = None
+                return {uuid: failed.get(uuid, UnsentError("the client hangs")) for uuid in asked}
+        return {uuid: failed[uuid] for uuid in asked if uuid in failed}
+
+    def _gave_up(self, error: Exception, messages: list[dict[str, Any]]) -> None:
+        self._failed.update({str(message.get("uuid")): error for message in messages})
+
+    def close(self) -> None:
+        """Let the client's threads end; nothing waits in it."""
+        if self._client is not None:
+            for consumer in getattr(self._client, "consumers", None) or ():
+                consumer.pause()
+
+
+def _capture(client: Any, message: Message, *, is_large: bool) -> bool:
+    capture = client.capture_ai if is_large else client.capture
+    return (
+        capture(
+            message["event"],
+            distinct_id=message["distinct_id"],
+            properties=message["properties"],
+            timestamp=message["timestamp"],
+            uuid=message["uuid"],
+            groups=message["groups"],
+        )
+        is not None
+    )
+
+
+def _unfinished(client: Any) -> bool:
+    queues = (client.queue, getattr(getattr(client, "_ai_lane", None), "queue", None))
+    return any(getattr(queue, "unfinished_tasks", 0) for queue in queues)
+
+
+def _client(project: Project, gave_up: Any) -> Any:
+    made: list[Any] = []
+    ending.uninterrupted(lambda: made.append(_made(project, gave_up)))
+    return made[0]
+
+
+def _made(project: Project, gave_up: Any) -> Any:
+    from posthog import Posthog
+
+    options: dict[str, Any] = {
+        "host": project.host,
+        "gzip": True,
+        "max_queue_size": 2 * BATCH,
+        "max_retries": 0,
+        "flush_at": BATCH,
+        "flush_interval": 0.5,
+        "on_error": gave_up,
+    }
+    client = Posthog.__new__(Posthog)
+    _own.is_building = True
+    try:
+        Posthog.__init__(client, project.key, **options)
+    except RuntimeError:  # the interpreter ends, and lets no thread start: each event is sent where it is captured
+        _unhook(client)
+        client = Posthog(project.key, sync_mode=True, **options)
+    finally:
+        _own.is_building = False
+    _unhook(client)
+    return client
+
+
+def address(project: Project) -> Any:
+    """Return what tells where a client of a project would send, and whether it has a way for large events."""
+    from posthog import Posthog
+    from posthog.request import determine_server_host
+
+    host = determine_server_host(project.host)
+    return SimpleNamespace(host=host, capture_ai=getattr(Posthog, "capture_ai", None))
+
+
+def composer(project: Project, before_send: Any) -> Any:
+    """Return a client that sends nothing, starts nothing and shows what it would send."""
+    from posthog import Posthog
+
+    return Posthog(project.key, host=project.host, send=False, before_send=before_send)
+
+
+def _unhook(client: Any) -> None:
+    """Take the client's own exit hook away: what is left is delivered by ours, which knows of it."""
+    for name in ("_atexit", "join"):  # by version
+        atexit.unregister(getattr(client, name, int))
+
+
+class _Own(threading.local):
+    """What this thread has a client do."""
+
+    is_building = False
+    raised: Exception | None = None
+    """What the client has raised and caught while it was given an event."""
+
+
+_own = _Own()
+
+
+class _Said(logging.Filter):
+    """Leaves out of the client's log, for clients that llm_track made, what llm_track says itself, once."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if _own.is_building:
+            return record.levelno >= logging.ERROR  # that there are several clients
+        if _own.raised is not None and record.exc_info and isinstance(record.exc_info[1], Exception):
+            _own.raised = record.exc_info[1]
+            return False
+        told = getattr(threading.current_thread(), "on_error", None)
+        if not isinstance(getattr(told, "__self__", None), Sender):
+            return True
+        return not record.getMessage().startswith(("error uploading", "analytics lane flush", "ai lane flush"))
+
+
+_said = _Said()
+
+
+def _quieten() -> None:
+    logging.getLogger("posthog").addFilter(_said)  # adds it once

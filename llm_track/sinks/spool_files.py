@@ -1,0 +1,200 @@
+"""One file of the spool: the events of one process, in an SQLite database that this process alone has open.
+
+The lock is SQLite's own, held for as long as the file is open, so it ends with the process however that ends.  What is
+committed survives the process; `synchronous=NORMAL` leaves the last moment before a loss of power to the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from llm_track.sinks.parcels import Parcel, Project
+
+SUFFIX = ".spool"
+_SIDE = ("-wal", "-shm", "-journal")
+_PAGES_KEPT = 2_000
+"""So many free pages stay in a file, for the next events; more are given back to the disk."""
+_TABLES = """
+create table parcels (id integer primary key, uuid text, since real, size integer, is_error integer, is_large integer,
+                      packed blob);
+create table project (key text, host text);
+"""
+
+
+class InUseError(Exception):
+    """A living process has the file."""
+
+
+class SpoolFile:
+    """An open file, for one thread at a time; its methods raise ``sqlite3.Error``."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, is_adopted: bool) -> None:
+        self.path = path
+        self.is_adopted = is_adopted
+        self._connection = connection
+        self._inode = os.stat(path).st_ino
+        self.cursor = 0
+        """The last row that was loaded, or that never left the memory."""
+        self.last, self.left = connection.execute("select coalesce(max(id), 0), count(*) from parcels").fetchone()
+        """The last row, and how many there are."""
+        self.unread: int = self.left
+        """How many are not in memory."""
+        self._owed: list[int] = []
+        """Rows that are done with, but could not be deleted yet."""
+
+    def append(self, parcel: Parcel, *, is_kept: bool) -> None:
+        """Write an event; ``is_kept``: it stays in memory, too."""
+        row = self.last + 1
+        values = (row, parcel.uuid, parcel.since, parcel.size, parcel.is_error, parcel.is_large, parcel.packed)
+        self._connection.execute("insert into parcels values (?,?,?,?,?,?,?)", values)
+        self.last, self.left = row, self.left + 1
+        parcel.row, parcel.file = row, self
+        if is_kept:
+            self.cursor = row
+        else:
+            self.unread += 1
+
+    def load(self, most: int, most_bytes: int) -> list[Parcel]:
+        """Read the next events that are not in memory, in order."""
+        rows = self._connection.execute(
+            "select id, uuid, since, size, is_error, is_large, packed from parcels where id > ? order by id limit ?",
+            (self.cursor, most),
+        )
+        found, taken = [], 0
+        for row, uuid, since, size, is_error, is_large, packed in rows:
+            found.append(
+                Parcel(str(uuid), bytes(packed), int(size), bool(is_error), bool(is_large), float(since), row, self)
+            )
+            found[-1].is_adopted = self.is_adopted
+            taken += len(packed)
+            if taken >= most_bytes:
+                break
+        self.cursor = found[-1].row or 0 if found else self.last
+        self.unread = max(self.unread - len(found), 0) if found else 0
+        return found
+
+    def delete(self, rows: Iterable[int]) -> None:
+        """Delete events that are done with, now or when the disk lets it be done."""
+        self._owed.extend(rows)
+        if self._owed:
+            with self._connection:
+                self._connection.execute("begin")
+                self._connection.executemany("delete from parcels where id = ?", [(row,) for row in self._owed])
+            self.left -= len(self._owed)
+            self._owed.clear()
+
+    def drop_oldest(self, number: int) -> int:
+        """Delete some that are not in memory, the oldest first, those of errors last; return how many."""
+        cursor = self._connection.execute(
+            "delete from parcels where id in (select id from parcels where id > ? order by is_error, id limit ?)",
+            (self.cursor, number),
+        )
+        self.unread -= cursor.rowcount
+        self.left -= cursor.rowcount
+        return cursor.rowcount
+
+    def shrink(self) -> None:
+        """Give back to the disk what is no longer needed."""
+        (free,) = self._connection.execute("pragma freelist_count").fetchone()
+        if free > _PAGES_KEPT:
+            self._connection.execute(f"pragma incremental_vacuum({free - _PAGES_KEPT})").fetchall()
+            self._connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+
+    def project(self) -> Project | None:
+        """Return the project that the events are for, if that is not the one that the file is named after."""
+        found = self._connection.execute("select key, host from project").fetchone()
+        return Project(*found) if found else None
+
+    def is_there(self) -> bool:
+        """Tell whether the file is still where it was made."""
+        try:
+            return os.stat(self.path).st_ino == self._inode
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Close the file, and remove it if it is empty."""
+        if self._owed:
+            self.delete(())
+        self._connection.close()
+        if self.left <= 0 and self.is_there():
+            remove(self.path)
+
+
+def create(folder: Path, prefix: str, project: Project | None) -> SpoolFile:
+    """Make a new file in a folder; ``project``: the one to note in it."""
+    while True:
+        path = folder / f"{prefix}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        inode = os.fstat(descriptor).st_ino
+        os.close(descriptor)
+        connection = _connect(path)
+        try:
+            connection.execute("pragma auto_vacuum=incremental")
+            _lock(connection)
+            connection.executescript(_TABLES)
+            if project is not None:
+                connection.execute("insert into project values (?, ?)", project)
+            if os.stat(path).st_ino == inode:
+                return SpoolFile(path, connection, is_adopted=False)
+        except (InUseError, FileNotFoundError):  # somebody took it for one that was left behind
+            pass
+        except sqlite3.Error:
+            connection.close()
+            remove(path)
+            raise
+        connection.close()
+
+
+def adopt(path: Path) -> SpoolFile:
+    """Open a file that a process left behind.
+
+    Raises:
+        InUseError: another process has it.
+        sqlite3.DatabaseError: it is broken.
+    """
+    connection = _connect(path)
+    try:
+        _lock(connection)
+        return SpoolFile(path, connection, is_adopted=True)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+
+
+def _lock(connection: sqlite3.Connection) -> None:
+    try:
+        connection.execute("pragma locking_mode=exclusive").fetchall()
+        connection.execute("pragma journal_mode=wal").fetchall()
+        connection.execute("pragma synchronous=normal")
+        connection.execute("begin exclusive")
+        connection.execute("commit")
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error) or "busy" in str(error):
+            raise InUseError(str(error)) from error
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file and what SQLite keeps beside it."""
+    for each in (path, *(path.with_name(path.name + side) for side in _SIDE)):
+        each.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a broken file, with what lies beside it, so that nobody takes it for a whole one."""
+    aside = path.with_name(path.name + ".broken")
+    for side in _SIDE:
+        beside = path.with_name(path.name + side)
+        if beside.exists():
+            os.replace(beside, aside.with_name(aside.name + side))
+    os.replace(path, aside)
+    return aside
