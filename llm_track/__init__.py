@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from llm_track.accounts import stats
+from llm_track.closing import shutdown
 from llm_track.config import configure
 from llm_track.consent import set_content
 from llm_track.errors import BudgetExceeded, ConfigurationError
 from llm_track.patching import autopatch, instrument, stand_by, unpatch
 from llm_track.propagation import extract, inject
 from llm_track.remarks import evaluation, feedback, feedback_token, metric
+from llm_track.serverless import flush_after
 from llm_track.spans import current_trace_id, llm_span
 from llm_track.tracking import track_llm
-from llm_track.worker import flush, shutdown, stats
+from llm_track.worker import flush
 
 __all__ = [
     "BudgetExceeded",
@@ -29,6 +32,7 @@ __all__ = [
     "feedback",
     "feedback_token",
     "flush",
+    "flush_after",
     "inject",
     "instrument",
     "llm_span",

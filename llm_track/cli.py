@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_doctor(commands)
+    _add_replay(commands)
     return parser
 
 
@@ -72,6 +73,22 @@ def _add_doctor(commands: Any) -> None:
     doctor.set_defaults(run=_doctor)
 
 
+def _add_replay(commands: Any) -> None:
+    replay = commands.add_parser(
+        "replay",
+        help="send the events that ended processes left in a spool",
+        description="Send what lies in a directory that llm_track.configure(spool=...) named, to the project of "
+        "POSTHOG_API_KEY at POSTHOG_API_URL. Files of processes that run are left to them. PostHog drops what it has "
+        "already. The exit code is 0 if nothing is left, 1 if something is.",
+        epilog="example: llm-track replay /var/spool/llm_track --dry-run",
+    )
+    replay.add_argument("folder", type=Path, metavar="DIRECTORY", help="the spool")
+    replay.add_argument("--dry-run", action="store_true", help="count what is there, and send nothing")
+    replay.add_argument("--rate", type=_above_zero, metavar="N", help="send so many events a second at most")
+    replay.add_argument("--all", action="store_true", help="send also what was meant for other keys and hosts")
+    replay.set_defaults(run=_replay)
+
+
 def _demo(options: argparse.Namespace) -> int:
     # Imported late: the command line answers at once, also where the demo's packages are not installed.
     from llm_track import demo
@@ -84,6 +101,22 @@ def _doctor(options: argparse.Namespace) -> int:
     from llm_track import doctor
 
     return doctor.run(as_json=options.json)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from llm_track import replaying
+
+    return replaying.run(options.folder, dry_run=options.dry_run, rate=options.rate, takes_all=options.all)
+
+
+def _above_zero(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return number
 
 
 def _positive(text: str) -> int:

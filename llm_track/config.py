@@ -162,6 +162,16 @@ def configure(
     for name in unknown:
         raise ConfigurationError(_unknown(name))
     _settings = _resolved(given)
+    for listener in _listeners:
+        listener()
+
+
+_listeners: list[Callable[[], None]] = []
+
+
+def on_configured(listener: Callable[[], None]) -> None:
+    """Have something called whenever the program has set something."""
+    _listeners.append(listener)
 
 
 def reset() -> None:

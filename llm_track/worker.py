@@ -6,16 +6,16 @@ call they describe.
 
 from __future__ import annotations
 
-import atexit
 import os
 import queue
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from time import process_time
 from typing import TYPE_CHECKING, Any
 
-from llm_track import batches, context, ending, forking, last_words, leaving, pipeline, reader
-from llm_track._guard import faults, guarded, logger, own_thread
+from llm_track import batches, context, forking, leaving, pipeline, reader
+from llm_track._guard import guarded, logger, own_thread
 from llm_track.clock import monotonic, now
 from llm_track.config import Settings, settings
 from llm_track.records import Place
@@ -34,8 +34,6 @@ BUSY_SECONDS = 0.1
 """Processor time in such a while that says that events are being made: waiting needs less."""
 EXIT_SECONDS = 10.0
 """How long it is held up at most while events are made of calls; for delivering them see `configure`."""
-_OS_EXIT_SECONDS = 5.0
-"""How long `os._exit` is held up at most until what was recorded is in the spool."""
 
 
 class _Worker:
@@ -85,7 +83,8 @@ class _Worker:
             return
         try:
             with guarded("start the worker"):
-                self._watch_os_exit()
+                for prepare in _when_started:
+                    prepare()
                 if self._thread is None and not _exiting:
                     thread = threading.Thread(target=self._run, name="llm_track", daemon=True)
                     thread.start()
@@ -147,11 +146,6 @@ class _Worker:
             self.former.remove(each)
             self.tally.take_over(each.tally)
             each.close()
-        self._watch_os_exit()
-
-    def _watch_os_exit(self) -> None:
-        if settings().spool is not None:
-            ending.before_os_exit(lambda: self.drain(_OS_EXIT_SECONDS))
 
     def sinks(self) -> list[PostHogSink]:
         """Return all sinks that may have something to deliver."""
@@ -214,10 +208,9 @@ class _Worker:
 
 
 _worker = _Worker()
+_when_started: list[Callable[[], None]] = []
 _busy = forking.ordered(threading.RLock(), rank=0)
 """Held by the worker while it works.  A fork waits for it: amid an import it would leave locks that nobody opens."""
-_given_up = 0
-"""How many events were left when the program's end had been held up for long enough."""
 _exiting = False
 """From Python 3.12 on no thread starts once the interpreter ends: what is left is worked off where it is flushed."""
 
@@ -230,6 +223,11 @@ def put(work: Any) -> bool:
 
 
 _PUT = guarded("queue an event")
+
+
+def when_started(prepare: Callable[[], None]) -> None:
+    """Have something called on the thread that starts the worker, before it does."""
+    _when_started.append(prepare)
 
 
 def start() -> None:
@@ -254,53 +252,36 @@ def make_events(timeout: float) -> bool:
     return _worker.drain(timeout)
 
 
-def stats() -> dict[str, int]:
-    """Return what became of the events of this process, by name, and how many faults were swallowed.
-
-    ``admitted`` and ``adopted``, which other processes left in the spool, are in sum ``delivered``, ``waiting``,
-    ``quarantined`` and what was lost: ``dropped_outbox_full``, ``dropped_spool_full`` and ``lost_in_broken_spool``.
-    Through a client of the program's own they are ``admitted`` when it has them; nobody tells what becomes of them.
-    """
-    counted = Tally()
-    counted.take_over(_worker.tally)
-    for each in _worker.sinks():
-        counted.take_over(each.tally)
-    numbers = {"admitted": 0, **counted.numbers()}
-    numbers.pop("waiting_adopted", None)
+def moment() -> dict[str, int]:
+    """Return what is on its way right now."""
     oldest = min((since for each in _worker.sinks() if (since := each.oldest()) is not None), default=None)
-    numbers |= {"oldest_undelivered_seconds": max(int(now() - oldest), 0)} if oldest is not None else {}
+    numbers = {"oldest_undelivered_seconds": max(int(now() - oldest), 0)} if oldest is not None else {}
     numbers |= {"queued": _worker.queue.qsize(), "open_steps": len(open_steps)}
-    numbers |= {"held_back": _worker.sampler.held} if _worker.sampler.held else {}
-    return numbers | {f"fault: {kind}": number for kind, number in list(faults.items())}
+    return numbers | ({"held_back": _worker.sampler.held} if _worker.sampler.held else {})
+
+
+def deliver_last(seconds: float) -> int:
+    """Make events of what was recorded, and deliver them in so many seconds; return how many are left."""
+    if _worker.waiting() or _worker.is_running():
+        _worker.deliver_last(seconds)
+    return _worker.waiting()
+
+
+def current() -> _Worker:
+    """Return the worker of this process, to be asked what it has."""
+    return _worker
+
+
+def end() -> None:
+    """Start no thread any more."""
+    global _exiting
+    _exiting = True
 
 
 def send_to(sink: Sink | None) -> Sink | None:
     """Send all events to this sink instead of PostHog; return the one before.  For `llm_track.testing`."""
     before, _worker.override = _worker.override, sink
     return before
-
-
-def at_exit() -> None:
-    """Do so when the interpreter ends."""
-    global _exiting, _given_up
-    if _exiting and not open_steps and _worker.waiting() == _given_up:  # nobody waits twice for the same
-        return
-    _exiting = True
-    shutdown()
-    _given_up = _worker.waiting()
-    with guarded("close the spool"):
-        for each in _worker.sinks():
-            each.close()
-
-
-def shutdown() -> None:
-    """Settle what is still open and deliver what is left, in bounded time.  Calls made later are still tracked."""
-    with guarded("deliver the last events"):
-        for step in list(open_steps.values()):
-            step.stop()
-        if _worker.waiting() or _worker.is_running():
-            _worker.deliver_last(settings().exit_seconds)
-        last_words.say(_worker.waiting(), _worker.sinks())
 
 
 def _after_fork() -> None:
@@ -313,7 +294,5 @@ def _after_fork() -> None:
     open_steps.clear()
 
 
-atexit.register(at_exit)
-leaving.deliver_by(at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from llm_track import worker
+from llm_track import closing
 from llm_track._guard import guarded
 from llm_track.propagation import Extracted, extract, inject
 
@@ -67,7 +67,7 @@ def _ends(task_id: Any = None, **_: Any) -> None:
 
 
 def _leaves(**_: Any) -> None:
-    worker.shutdown()
+    closing.shutdown()
 
 
 _RECEIVERS = (

@@ -21,7 +21,7 @@ from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger  # pyright: ignore[reportMissingImports]  # only here
 
-from llm_track import worker
+from llm_track import closing, worker
 from llm_track._guard import guarded, logger
 from llm_track.calls import Call
 from llm_track.config import settings
@@ -171,7 +171,7 @@ def _deliver_at_shutdown() -> None:
 
     @wraps(shutdown)
     async def deliver_and_shut_down(*args: Any, **kwargs: Any) -> Any:
-        await asyncio.to_thread(worker.shutdown)
+        await asyncio.to_thread(closing.shutdown)
         return await shutdown(*args, **kwargs)
 
     server.proxy_shutdown_event = deliver_and_shut_down  # type: ignore[union-attr]  # it has that name: see above

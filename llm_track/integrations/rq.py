@@ -13,7 +13,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from llm_track import worker
+from llm_track import closing
 from llm_track._guard import guarded
 from llm_track.following import hook_method
 from llm_track.propagation import Extracted, extract, inject
@@ -84,4 +84,4 @@ def _and_deliver(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ..
             if _running:
                 _running.pop().__exit__(None, None, None)
             if getattr(instance, "_is_horse", False):
-                worker.shutdown()
+                closing.shutdown()

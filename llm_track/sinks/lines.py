@@ -28,9 +28,12 @@ KEPT_BYTES = 8 * 2**20
 class Line:
     """One project's events in memory.  Its lock is the outbox's."""
 
-    def __init__(self, project: Project, spool: Spool | None) -> None:
+    def __init__(self, project: Project, spool: Spool | None, rate: float | None = None) -> None:
         self.project = project
         self.spool = spool
+        self.rate = rate
+        """How many events a second are sent at most."""
+        self._next_at = 0.0
         self._others: deque[Parcel] = deque()
         self._errors: deque[Parcel] = deque()
         self.bytes = 0
@@ -76,7 +79,8 @@ class Line:
         """Remove the events of the next request; they count as moving."""
         batch: list[Parcel] = []
         size = 0
-        while self and len(batch) < BATCH:
+        most = BATCH if self.rate is None else max(min(BATCH, int(self.rate)), 1)
+        while self and len(batch) < most:
             queue = self._next()
             if batch and (queue[0].is_large != batch[0].is_large or size + queue[0].size > BATCH_BYTES):
                 break
@@ -86,6 +90,8 @@ class Line:
         self._oldest_moving = min(self._oldest_moving, batch[0].since) if self.moving else batch[0].since
         self.moving += len(batch)
         self._is_probing = self.is_failing
+        if self.rate is not None:
+            self._next_at = clock.monotonic() + len(batch) / self.rate
         return batch
 
     def _next(self) -> deque[Parcel]:
@@ -108,8 +114,8 @@ class Line:
         if not self or self._is_probing:
             return None
         now = clock.monotonic()
-        if now < self._not_before:
-            return self._not_before - now
+        if now < (earliest := max(self._not_before, self._next_at)):
+            return earliest - now
         if in_a_hurry or self.is_failing or len(self) >= BATCH or self.bytes >= BATCH_BYTES // 4:
             return 0.0
         return max(self._next()[0].since + LINGER - clock.now(), 0.0)

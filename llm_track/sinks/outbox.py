@@ -31,8 +31,9 @@ _LOADED_BYTES = 2 * 2**20
 class Outbox:
     """The lines of all projects."""
 
-    def __init__(self, tally: Tally, spool_of: Callable[[Project], Spool | None]) -> None:
+    def __init__(self, tally: Tally, spool_of: Callable[[Project], Spool | None], *, rate: float | None = None) -> None:
         self.tally = tally
+        self._rate = rate
         self._spool_of = spool_of
         self._lines: dict[Project, Line] = {}
         self._changed = threading.Condition(threading.RLock())
@@ -43,7 +44,7 @@ class Outbox:
         """Return the line of a project."""
         found = self._lines.get(project)
         if found is None:
-            found = self._lines.setdefault(project, Line(project, self._spool_of(project)))
+            found = self._lines.setdefault(project, Line(project, self._spool_of(project), self._rate))
         return found
 
     def lines(self) -> list[Line]:

@@ -25,13 +25,13 @@ from llm_track.tallies import Tally
 class Delivery:
     """All that is on its way to one address: what waits, and who brings it.  Settings that change leave it alone."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, rate: float | None = None, takes_all: bool = False) -> None:
         self.tally = tally = Tally()
         """What became of the events."""
         self.project = Project(settings.api_key or "", settings.host)
         self.lane = AILane(settings.ai_lane, tells=True)
-        self._shelf = _shelf(settings, self.project, tally)
-        self.outbox = Outbox(tally, self._spool_of)
+        self._shelf = _shelf(settings, self.project, tally, takes_all=takes_all)
+        self.outbox = Outbox(tally, self._spool_of, rate=rate)
         self.carriers = Carriers(self.outbox, self.lane, self._quarantine)
 
     def _spool_of(self, project: Project) -> Spool | None:
@@ -179,10 +179,10 @@ def _may_send_variables(settings: Settings) -> bool:
     return settings.content >= FULL and not settings.redact
 
 
-def _shelf(settings: Settings, project: Project, tally: Tally) -> Shelf | None:
+def _shelf(settings: Settings, project: Project, tally: Tally, *, takes_all: bool) -> Shelf | None:
     if settings.spool is None:
         return None
-    return Shelf(Path(settings.spool), settings.spool_bytes, project, tally)
+    return Shelf(Path(settings.spool), settings.spool_bytes, project, tally, takes_all=takes_all)
 
 
 def build(settings: Settings, before: PostHogSink | None = None) -> PostHogSink | None:

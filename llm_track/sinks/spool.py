@@ -39,8 +39,12 @@ Stored = Literal["memory", "disk", "nowhere"]
 class Shelf:
     """The folder, and what is common to the files in it."""
 
-    def __init__(self, folder: Path, most_bytes: int, project: Project, tally: Tally) -> None:
+    def __init__(
+        self, folder: Path, most_bytes: int, project: Project, tally: Tally, *, takes_all: bool = False
+    ) -> None:
         self.folder = folder
+        self.takes_all = takes_all
+        """Whether files of other keys and hosts are sent to this project, too."""
         self.tally = tally
         self.name = digest(project)
         self._most_bytes = most_bytes
@@ -61,7 +65,7 @@ class Shelf:
     def left_behind(self) -> list[Path]:
         """Return the files of this project's processes, living ones included."""
         found = [each.path for each in _entries(self.folder) if each.name.endswith(SUFFIX)]
-        return sorted(Path(path) for path in found if os.path.basename(path).startswith(self.name))
+        return sorted(Path(path) for path in found if self.takes_all or os.path.basename(path).startswith(self.name))
 
     def quarantine(self, uuid: str, packed: bytes, why: str) -> None:
         """Keep an event that nobody takes in a file of its own, for people to look at."""
@@ -226,7 +230,8 @@ class Spool:
             self._miss()
             open_now = {file.path for file in self._files} | _inherited_paths
             for path in self._shelf.left_behind():
-                if path.name.startswith(f"{self._prefix}-") and path not in open_now:
+                is_meant = path.name.startswith(f"{self._prefix}-") or (self._shelf.takes_all and "+" not in path.name)
+                if is_meant and path not in open_now:
                     self._adopt(path)
             for file in list(self._files):
                 self._delete(file, ())

@@ -1,0 +1,56 @@
+"""The end of the process, however it comes: what is left is delivered in bounded time, and what stays is told."""
+
+from __future__ import annotations
+
+import atexit
+
+from llm_track import config, ending, last_words, leaving, signals, worker
+from llm_track._guard import guarded
+from llm_track.settling import open_steps
+
+_OS_EXIT_SECONDS = 5.0
+"""How long `os._exit` is held up at most until what was recorded is in the spool."""
+
+_has_ended = False
+_given_up = 0
+"""How many events were left when the end had been held up for long enough."""
+
+
+def shutdown() -> None:
+    """Settle what is still open and deliver what is left, in ``exit_seconds`` at most, and say how much stays.
+
+    Calls made later are still tracked.
+    """
+    with guarded("deliver the last events"):
+        for step in list(open_steps.values()):
+            step.stop()
+        last_words.say(worker.deliver_last(config.settings().exit_seconds), worker.current().sinks())
+
+
+def _at_exit() -> None:
+    """Do so when the process ends; once more only if there is something new, as nobody waits twice for the old."""
+    global _has_ended, _given_up
+    with guarded("deliver the last events"):
+        if _has_ended and not open_steps and worker.current().waiting() == _given_up:
+            return
+        _has_ended = True
+        worker.end()
+        shutdown()
+        _given_up = worker.current().waiting()
+        for each in worker.current().sinks():
+            each.close()
+
+
+def _prepare() -> None:
+    """Prepare for ends that run no exit hook, as far as the settings say so."""
+    chosen = config.settings()
+    if chosen.spool is not None:
+        ending.before_os_exit(lambda: worker.make_events(_OS_EXIT_SECONDS))
+    if chosen.flush_on_sigterm:
+        signals.deliver_on_sigterm(_at_exit)
+
+
+worker.when_started(_prepare)
+config.on_configured(_prepare)
+atexit.register(_at_exit)
+leaving.deliver_by(_at_exit)

@@ -1,0 +1,39 @@
+"""SIGTERM, on which Python ends without running exit hooks, unless the program says otherwise."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+from llm_track._guard import guarded, say_once
+
+_ARM = guarded("deliver what is left on SIGTERM")
+
+
+def deliver_on_sigterm(deliver: Callable[[], None]) -> None:
+    """Have what is left delivered before SIGTERM ends the process.
+
+    A program with a handler of its own ends by itself, and its exit hooks run: it is left alone.
+    """
+    with _ARM:
+        if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+            return
+        if threading.current_thread() is not threading.main_thread():
+            say_once(
+                "llm_track cannot deliver on SIGTERM: only the main thread may ask for that. Call "
+                "llm_track.configure(flush_on_sigterm=True) there."
+            )
+            return
+        signal.signal(signal.SIGTERM, lambda number, frame: _deliver_and_end(deliver))
+
+
+def _deliver_and_end(deliver: Callable[[], None]) -> None:
+    """Deliver in a thread of its own: this one may hold any lock where it was interrupted.  Then end as before."""
+    thread = threading.Thread(target=deliver, name="llm_track sigterm", daemon=True)
+    with _ARM:
+        thread.start()
+        thread.join()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
