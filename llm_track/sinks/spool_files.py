@@ -39,9 +39,10 @@ class SpoolFile:
         self._inode = os.stat(path).st_ino
         self.cursor = 0
         """The last row that was loaded, or that never left the memory."""
-        self.last, self.left = connection.execute("select coalesce(max(id), 0), count(*) from parcels").fetchone()
+        last, left = connection.execute("select coalesce(max(id), 0), count(*) from parcels").fetchone()
+        self.last, self.left = int(last), int(left)
         """The last row, and how many there are."""
-        self.unread: int = self.left
+        self.unread = self.left
         """How many are not in memory."""
         self._owed: list[int] = []
         """Rows that are done with, but could not be deleted yet."""
