@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from llm_track import context
-from llm_track._guard import guarded, own_thread, say_once
+from llm_track._guard import guarded, logger, own_thread
 from llm_track.records import Event
 from llm_track.sinks import ai_lane
 from llm_track.sinks.ai_lane import AILane
@@ -22,8 +22,8 @@ from llm_track.sizing import LARGEST_EVENT, fit
 
 MOST = 8
 """So many carriers serve one project ..."""
-MOST_IN_ALL = 24
-"""... and so many all of them."""
+MOST_IN_ALL = 10
+"""... and so many all of them: the client keeps so many connections to a host."""
 _EACH = 150
 """Another one is called for so many events that wait."""
 _AFTER_FAULT = 1.0
@@ -82,10 +82,14 @@ class Carriers:
     def _stays(self, line: Line) -> bool:
         """Tell whether a carrier with nothing to do is to go on; the last one of a spool looks after it."""
         with self._starting:
-            if line.carriers == 1 and (line.spool is not None or len(line)):
+            is_needed = line.spool is not None or (len(line) and not (line.is_failing and self._outbox.unserved()))
+            if line.carriers == 1 and is_needed:
                 return True
             line.carriers -= 1
             self._in_all -= 1
+        for each in self._outbox.unserved():
+            if each is not line:
+                self.call(each)
         return False
 
     def _look_around(self, line: Line) -> None:
@@ -158,9 +162,14 @@ class Carriers:
             self._send(line, sender, [smaller], left)
 
     def _give_up(self, line: Line, parcel: Parcel, why: str, left: _Left) -> None:
-        say_once(f"PostHog does not take an event ({why}): it is put aside. llm_track.stats() counts such events.")
         self._quarantine(parcel, why)
         self._outbox.settle(line, left.take([parcel]), "quarantined")
+        if self._outbox.tally["quarantined"] == 1:
+            logger.warning(
+                "PostHog does not take an event (%s): it is put aside, and so are others like it. llm_track.stats() "
+                "counts them.",
+                why,
+            )
 
 
 class _Left:

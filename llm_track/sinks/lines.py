@@ -52,6 +52,8 @@ class Line:
         self._failing_since = 0.0
         self._oldest_moving = 0.0
         self._has_said = False
+        self._is_told = False
+        """Whether PostHog said when to come back."""
 
     def __len__(self) -> int:
         return len(self._others) + len(self._errors)
@@ -122,14 +124,14 @@ class Line:
 
     def hurry(self) -> None:
         """Try at once, whatever failed before, unless PostHog itself said when to come back."""
-        if not self.is_refused and self._pause <= _LONGEST_PAUSE:
+        if not self.is_refused and not self._is_told:
             self._pause, self._not_before = 0.0, 0.0
 
     def succeeded(self) -> None:
         """Note that something was delivered."""
         if self._has_said:
             logger.warning("PostHog at %s takes events again.", self.address)
-        self.is_failing = self.is_refused = self._is_probing = self._has_said = False
+        self.is_failing = self.is_refused = self._is_probing = self._has_said = self._is_told = False
         self._pause = self._not_before = 0.0
 
     def failed(self, error: Exception, *, is_refused: bool = False) -> None:
@@ -141,8 +143,9 @@ class Line:
         asked = getattr(error, "retry_after", None)
         self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
         seconds = self._pause * random.uniform(0.8, 1.2)
-        if isinstance(asked, (int, float)) and asked > 0:
-            seconds = min(float(asked), _LONGEST_RETRY_AFTER)
+        self._is_told = isinstance(asked, (int, float)) and asked > 0
+        if self._is_told:
+            seconds = min(float(asked or 0.0), _LONGEST_RETRY_AFTER)
         self._not_before = now + seconds
         self._say(error, now)
 

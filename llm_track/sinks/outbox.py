@@ -88,7 +88,8 @@ class Outbox:
     def take(self, line: Line) -> list[Parcel] | None:
         """Return the next events to send, waiting for them.
 
-        ``[]``: there may be more in the spool, or it is time to look around; ``None``: there was nothing for a while.
+        ``[]``: there may be more in the spool, or it is time to look around; ``None``: there was nothing for a while, or
+        others are in need of a carrier.
         """
         until = clock.monotonic() + IDLE_SECONDS
         with self._changed:
@@ -99,10 +100,17 @@ class Outbox:
                     return line.take()
                 if self._is_low(line):
                     return []
+                if (line.is_failing or not len(line)) and self.unserved():
+                    return None
                 if left <= 0:
                     return [] if len(line) else None
                 self._changed.wait(left if seconds is None else min(left, seconds))
         return None
+
+    def unserved(self) -> list[Line]:
+        """Return the lines that nobody serves, the one that may be tried first at the front."""
+        found = [line for line in self.lines() if len(line) and not line.carriers]
+        return sorted(found, key=lambda line: line.seconds_to_go(in_a_hurry=True) or 0.0)
 
     def take_now(self, line: Line) -> list[Parcel]:
         """Return the next events to send, if it makes sense to send any."""

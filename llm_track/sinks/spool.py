@@ -245,23 +245,24 @@ class Spool:
 
     def _adopt(self, path: Path) -> None:
         try:
-            if os.stat(path).st_size == 0 and time.time() - os.stat(path).st_mtime < _YOUNG:
+            is_young = time.time() - os.stat(path).st_mtime < _YOUNG
+            if is_young and os.stat(path).st_size == 0:
                 return
             self._files.append(spool_files.adopt(path))
         except (InUseError, FileNotFoundError):
             return
         except sqlite3.OperationalError as error:
-            self._not_ours(path, error)
+            self._not_ours(path, error, is_young=is_young)
         except (sqlite3.Error, TypeError):
             self._shelf.set_aside(path)
         else:
             if not self._files[-1].left:
                 self._files.pop().close()
 
-    def _not_ours(self, path: Path, error: sqlite3.OperationalError) -> None:
+    def _not_ours(self, path: Path, error: sqlite3.OperationalError, *, is_young: bool) -> None:
         """A file that was begun, and has no tables, or one that may not be read."""
         if "no such table" in str(error):
-            if time.time() - path.stat().st_mtime > _YOUNG:
+            if not is_young:
                 spool_files.remove(path)
             return
         say_once(f"llm_track cannot open {path} in the spool ({error}); it is left where it is.")

@@ -6,6 +6,7 @@ import gzip
 import json
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,6 +17,7 @@ class Receiver(ThreadingHTTPServer):
     ``events`` are the events in the order in which they arrived, ``requests`` what carried them; ``statuses`` are the
     answers to the next requests, after which every answer is 200; each takes ``seconds``.  The addresses in
     ``refusing`` have an answer of their own; ``answers`` are the bodies of others, which no events are sent to.
+    ``judge`` may say the status for a batch.
     """
 
     daemon_threads = True
@@ -28,6 +30,7 @@ class Receiver(ThreadingHTTPServer):
         self.requests: list[dict[str, Any]] = []
         self.statuses: list[int] = []
         self.refusing: dict[str, int] = {}
+        self.judge: Callable[[list[dict[str, Any]]], int | None] = lambda batch: None
         self.answers: dict[str, Any] = {}
         self.seconds = 0.0
         self.answered = 0
@@ -55,7 +58,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(gzip.decompress(sent) if encoding == "gzip" else sent)
         self.server.requests.append({"path": self.path, "encoding": encoding, "body": body, "bytes": len(sent)})
         time.sleep(self.server.seconds)
-        status = self.server.refusing.get(self.path) or (self.server.statuses.pop(0) if self.server.statuses else 200)
+        status = self.server.refusing.get(self.path) or self.server.judge(body.get("batch", [body]))
+        status = status or (self.server.statuses.pop(0) if self.server.statuses else 200)
         prepared = self.server.answers.get(self.path.partition("?")[0])
         if status == 200 and prepared is None:
             self.server.events.extend(body.get("batch", [body]))

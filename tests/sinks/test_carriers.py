@@ -1,0 +1,156 @@
+"""Carriers against a real receiver: what PostHog answers decides what becomes of an event, and of no other one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_track import clock
+from llm_track.config import Settings
+from llm_track.sinks.parcels import unpack
+from llm_track.sinks.posthog import PostHogSink, build
+from tests.sinks.receiver import Receiver
+from tests.sinks.test_outbox import balance
+from tests.sinks.test_posthog import EVENT
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+def sink(receiver: Receiver, **settings: Any) -> PostHogSink:
+    built = build(Settings(api_key="phc_test", host=receiver.url, **settings))
+    assert built is not None
+    return built
+
+
+def emit(to: PostHogSink, number: int, **properties: Any) -> list[str]:
+    """Emit events; return their uuids."""
+    made = [str(uuid.uuid4()) for _ in range(number)]
+    for each in made:
+        assert to.emit(replace(EVENT, uuid=each, properties={**EVENT.properties, **properties}))
+    return made
+
+
+def arrived(receiver: Receiver) -> list[str]:
+    return sorted(event["uuid"] for event in receiver.events)
+
+
+def counted(of: PostHogSink, admitted: int) -> dict[str, int]:
+    assert of.delivery is not None
+    balance(of.delivery.outbox, admitted)
+    return of.tally.numbers()
+
+
+@pytest.mark.parametrize("has_spool", [True, False])
+def test_an_event_that_is_refused_takes_no_other_with_it(receiver, tmp_path, has_spool, caplog):
+    """Of 250 events two are refused with 400: these are put aside, the others arrive, each once."""
+    receiver.judge = lambda batch: 400 if any("poison" in event["properties"] for event in batch) else None
+    to = sink(receiver, spool=str(tmp_path) if has_spool else None)
+    good = emit(to, 124) + emit(to, 124)
+    bad = emit(to, 2, poison=True)
+    assert to.flush(30.0)
+    assert arrived(receiver) == sorted(good)
+    assert counted(to, 250)["quarantined"] == 2
+    assert caplog.text.count("does not take an event (HTTP 400)") == 1
+    kept = sorted((tmp_path / "quarantine").glob("*")) if has_spool else []
+    assert [path.stem for path in kept] == (sorted(bad) if has_spool else [])
+    assert all(unpack(path.read_bytes())["properties"]["poison"] for path in kept)
+    to.close()
+
+
+def test_a_batch_that_is_too_large_is_halved_and_an_event_cut(receiver):
+    """413 for more than 100 KB: batches are halved until they fit, and an event that alone is too large is cut."""
+    receiver.judge = lambda batch: 413 if len(str(batch)) > 100_000 else None
+    to = sink(receiver)
+    small, large = emit(to, 40, text="x" * 9_000), emit(to, 1, text="y" * 400_000)
+    assert to.flush(30.0)
+    assert arrived(receiver) == sorted(small + large)
+    (cut,) = [event for event in receiver.events if event["uuid"] in large]
+    assert "characters cut" in cut["properties"]["text"]
+    assert counted(to, 41)["delivered"] == 41
+    to.close()
+
+
+def test_what_is_too_large_however_small_is_put_aside(receiver):
+    """A host that takes nothing does not hold up the end: each event is cut in vain, and put aside."""
+    receiver.judge = lambda batch: 413
+    to = sink(receiver)
+    emit(to, 2, text="z" * 50_000)
+    assert to.flush(30.0)
+    assert counted(to, 2)["quarantined"] == 2
+    to.close()
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
+def test_what_passes_is_tried_again(receiver, status):
+    """A host that fails twice gets each event once, later."""
+    receiver.statuses = [status] * 2
+    to = sink(receiver)
+    made = emit(to, 5)
+    assert to.flush(30.0)
+    assert arrived(receiver) == sorted(made)
+    assert counted(to, 5)["retried"] == 10
+    to.close()
+
+
+def test_many_events_are_brought_by_several_carriers(receiver):
+    """With a slow host several requests are under way at once, and none of the events is sent twice."""
+    receiver.seconds = 0.3
+    to = sink(receiver)
+    made = emit(to, 1_000)
+    began = clock.monotonic()
+    assert to.flush(60.0)
+    assert arrived(receiver) == sorted(made)
+    assert clock.monotonic() - began < len(receiver.requests) * receiver.seconds
+    to.close()
+
+
+def test_every_project_gets_its_own_however_many_there_are(receiver):
+    """Forty projects that calls name, more than there are carriers, each get their events under their key."""
+    to = sink(receiver)
+    for number in range(40):
+        assert to.emit(replace(EVENT, uuid=str(uuid.uuid4()), project=(f"phc_{number}", None)))
+    assert to.flush(60.0)
+    keys = sorted(request["body"]["api_key"] for request in receiver.requests)
+    assert keys == sorted(f"phc_{number}" for number in range(40))
+    counted(to, 40)
+    to.close()
+
+
+def test_a_project_that_is_down_does_not_hold_up_the_others(receiver):
+    """One project's host does not answer: the other's events arrive meanwhile."""
+    to = sink(receiver)
+    assert to.emit(replace(EVENT, uuid=str(uuid.uuid4()), project=("phc_down", "http://127.0.0.1:9")))
+    made = emit(to, 3)
+    assert not to.flush(3.0)
+    assert arrived(receiver) == sorted(made)
+    assert counted(to, 4)["waiting"] == 1
+    to.close()
+
+
+def test_other_settings_keep_what_waits(receiver, tmp_path: Path):
+    """Where the address stays the same, what waits goes on with the new settings; nobody waits for it."""
+    receiver.refusing["/batch/"] = 503
+    first = sink(receiver)
+    made = emit(first, 3)
+    began = clock.monotonic()
+    second = build(Settings(api_key="phc_test", host=receiver.url, exceptions=True), first)
+    assert second is not None
+    assert second.delivery is first.delivery
+    assert clock.monotonic() - began < 5.0
+    third = build(Settings(api_key="phc_other", host=receiver.url), second)
+    assert third is not None
+    assert third.delivery is not first.delivery
+    receiver.refusing.clear()
+    assert first.flush(30.0)
+    assert arrived(receiver) == sorted(made)
+    first.close()
+    third.close()

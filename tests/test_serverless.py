@@ -1,0 +1,81 @@
+"""Handlers of serverless functions: what they record is delivered before they return, in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from types import SimpleNamespace
+
+import pytest
+import trio
+
+import llm_track
+from llm_track import worker
+from tests.sinks.receiver import Receiver
+
+
+@pytest.fixture
+def receiver(monkeypatch):
+    with Receiver() as running:
+        monkeypatch.setenv("POSTHOG_API_KEY", "phc_test")
+        monkeypatch.setenv("POSTHOG_API_URL", running.url)
+        yield running
+
+
+def test_a_handler_delivers_before_it_returns(receiver):
+    """When the handler has returned, the event is there; name, signature and result are the handler's own."""
+
+    @llm_track.flush_after
+    def handler(event, context=None):
+        """Handle."""
+        with llm_track.llm_span("step"):
+            return event + 1
+
+    assert handler(1) == 2
+    assert len(receiver.events) == 1
+    assert (handler.__name__, handler.__doc__) == ("handler", "Handle.")
+    assert list(inspect.signature(handler).parameters) == ["event", "context"]
+
+
+def test_a_handler_that_raises_delivers_too(receiver):
+    """The handler's own exception is what its caller sees."""
+
+    @llm_track.flush_after(timeout=30)
+    def handler():
+        with llm_track.llm_span("step"):
+            raise KeyError("own")
+
+    with pytest.raises(KeyError, match="own"):
+        handler()
+    assert receiver.events[0]["properties"]["$ai_is_error"] is True
+
+
+@pytest.mark.parametrize("run", [asyncio.run, lambda coroutine: trio.run(lambda: coroutine)], ids=["asyncio", "trio"])
+def test_a_coroutine_function_does_not_block_its_loop(receiver, monkeypatch, run):
+    """The wait is on another thread than the loop's, under asyncio and trio."""
+    seen = []
+    flush = worker.flush
+    monkeypatch.setattr(worker, "flush", lambda seconds: (seen.append(threading.current_thread()), flush(seconds)))
+
+    @llm_track.flush_after
+    async def handler():
+        with llm_track.llm_span("step"):
+            return "done"
+
+    assert inspect.iscoroutinefunction(handler)
+    assert run(handler()) == "done"
+    assert len(receiver.events) == 1
+    assert seen != [threading.current_thread()]
+
+
+@pytest.mark.parametrize(
+    ("millis", "timeout", "seconds"), [(3_000, None, 2.5), (60_000, None, 5.0), (60_000, 9.0, 9.0), (100, 9.0, 0.0)]
+)
+def test_a_handler_leaves_time_to_end(monkeypatch, millis, timeout, seconds):
+    """Half a second of the time that AWS Lambda's context says is left stays left."""
+    waited = []
+    monkeypatch.setattr(worker, "flush", waited.append)
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: millis)
+    llm_track.flush_after(timeout=timeout)(lambda event, context: None)({}, context)
+    assert waited == [seconds]

@@ -1,0 +1,69 @@
+"""SIGTERM: what is left is delivered first, where that was asked for, and the process ends as it would have."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.sinks.receiver import Receiver
+from tests.test_worker import names, run
+
+PROGRAM = """
+import os, signal, sys, time, llm_track
+{before}
+llm_track.configure(flush_on_sigterm={asked}, exit_seconds=30)
+{after}
+with llm_track.llm_span("ended"): pass
+span = llm_track.llm_span("open").__enter__()
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(60)
+"""
+OWN = 'signal.signal(signal.SIGTERM, lambda *_: (print("own"), sys.exit(7)))'
+
+
+@pytest.fixture
+def receiver():
+    with Receiver() as running:
+        yield running
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_sigterm_delivers_first_where_that_was_asked_for(receiver, asked):
+    """Ended and open spans are sent, and the process is ended by the signal, as its parent sees; else nothing is."""
+    done = run(PROGRAM.format(before="", after="", asked=asked), receiver.url)
+    assert done.returncode == -signal.SIGTERM
+    assert names(receiver) == (["ended", "open"] if asked else [])
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_programs_own_handler_stays(receiver, when):
+    """A handler of the program's own, set before or after, is the one that runs; its exit delivers."""
+    own = {"before": "", "after": ""} | {when: OWN}
+    done = run(PROGRAM.format(asked=True, **own), receiver.url)
+    assert (done.returncode, done.stdout) == (7, "own\n")
+    assert names(receiver) == ["ended", "open"]
+
+
+def test_the_variable_is_enough(receiver):
+    """With LLM_TRACK_FLUSH_ON_SIGTERM nothing has to be called but what records."""
+    program = """
+        import os, signal, time, llm_track
+        with llm_track.llm_span("ended"): pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+        """
+    assert run(program, receiver.url, LLM_TRACK_FLUSH_ON_SIGTERM="1").returncode == -signal.SIGTERM
+    assert names(receiver) == ["ended"]
+
+
+def test_in_another_thread_one_line_says_that_it_cannot_be(receiver):
+    """Only the main thread may set a handler: elsewhere the program runs on, and one line says what to do."""
+    program = """
+        import threading, llm_track
+        thread = threading.Thread(target=llm_track.configure, kwargs={"flush_on_sigterm": True})
+        thread.start(); thread.join()
+        """
+    done = run(program, receiver.url)
+    assert done.returncode == 0
+    assert "only the main thread may ask for that" in done.stderr
