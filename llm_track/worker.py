@@ -27,7 +27,8 @@ from llm_track.tallies import Tally
 if TYPE_CHECKING:
     from llm_track.sinks.posthog import PostHogSink
 
-LONGEST_QUEUE = 100_000
+LONGEST_QUEUE = 25_000
+"""Calls and spans that wait to become events: some 1.7 KB each, beside what the program was asked and told."""
 ANSWER_SECONDS = 2.5
 """How long the end of the program waits while nothing of what is left is taken."""
 BUSY_SECONDS = 0.1

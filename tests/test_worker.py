@@ -140,7 +140,7 @@ while not llm_track.stats()["admitted"]:  # from Python 3.12 on no thread of the
 def test_a_dead_posthog_delays_the_end_by_a_bounded_time(number):
     """A PostHog that cannot be reached holds up the end of a program for some seconds; one line says what was lost."""
     start = time.monotonic()
-    done = run(SPANS.format(number), "http://127.0.0.1:9")
+    done = run("import posthog\n" + SPANS.format(number), "http://127.0.0.1:9")
     assert done.returncode == 0
     assert time.monotonic() - start < 15
     (line,) = done.stderr.splitlines()

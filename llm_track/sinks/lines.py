@@ -37,7 +37,7 @@ class Line:
         self._others: deque[Parcel] = deque()
         self._errors: deque[Parcel] = deque()
         self.bytes = 0
-        """How large they are, packed."""
+        """How much memory they take."""
         self.moving = 0
         """How many are being sent."""
         self.large = 0
@@ -66,7 +66,7 @@ class Line:
     def push(self, parcel: Parcel) -> None:
         """Add an event."""
         (self._errors if parcel.is_error else self._others).append(parcel)
-        self.bytes += len(parcel.packed)
+        self.bytes += parcel.weight
 
     def put_back(self, parcels: list[Parcel]) -> None:
         """Take events back that could not be sent: to the front, and now and then to the end, so that one at which a
@@ -75,7 +75,7 @@ class Line:
             parcel.tries += 1
             queue = self._errors if parcel.is_error else self._others
             (queue.append if parcel.tries % 4 == 0 else queue.appendleft)(parcel)
-            self.bytes += len(parcel.packed)
+            self.bytes += parcel.weight
 
     def take(self) -> list[Parcel]:
         """Remove the events of the next request; they count as moving."""
@@ -88,7 +88,7 @@ class Line:
                 break
             batch.append(queue.popleft())
             size += batch[-1].size
-            self.bytes -= len(batch[-1].packed)
+            self.bytes -= batch[-1].weight
         self._oldest_moving = min(self._oldest_moving, batch[0].since) if self.moving else batch[0].since
         self.moving += len(batch)
         self._is_probing = self.is_failing
@@ -107,7 +107,7 @@ class Line:
             for index, parcel in enumerate(queue):
                 if parcel.file is None:
                     del queue[index]
-                    self.bytes -= len(parcel.packed)
+                    self.bytes -= parcel.weight
                     return parcel
         return None
 

@@ -18,8 +18,8 @@ from llm_track.tallies import Tally
 
 MOST_EVENTS = 50_000
 """So many events wait in memory ..."""
-MOST_BYTES = 24 * 2**20
-"""... of so many bytes, packed; all projects together."""
+MOST_BYTES = 16 * 2**20
+"""... of so many bytes; all projects together."""
 IDLE_SECONDS = 5.0
 """How long a carrier waits for something to do before it looks around, or leaves."""
 _LOADED = 500

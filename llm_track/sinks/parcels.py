@@ -52,6 +52,16 @@ class Parcel:
     """How often it was sent in vain."""
 
 
+    @property
+    def weight(self) -> int:
+        """Bytes of memory that it takes."""
+        return len(self.packed) + _OBJECT
+
+
+_OBJECT = 400
+"""What Python needs for one, beside what is packed."""
+
+
 def pack(message: Message, *, is_error: bool = False, is_large: bool = False) -> Parcel:
     """Return the parcel of a message.
 
