@@ -14,7 +14,7 @@ def uninterrupted(work: Callable[[], None]) -> None:
     """Do something in a thread that the interpreter waits for before it runs exit hooks, and wait for it here.
 
     The posthog client registers its hook before it is whole.  A program that ended at that moment would have that hook
-    fail.
+    fail.  What may take long, such as an import, has no place here: nothing would end the wait.
     """
     raised: list[Exception | None] = []
     thread = threading.Thread(target=lambda: raised.append(raised_by(work)), name="llm_track client", daemon=False)

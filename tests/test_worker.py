@@ -249,6 +249,26 @@ def test_a_client_that_is_still_being_built_when_the_program_ends_delivers(recei
     assert names(receiver) == ["last"]
 
 
+def test_an_import_that_never_ends_does_not_keep_the_program_from_ending():
+    """Ctrl-C amid an import may leave Python's import lock closed: the program ends all the same, and says what
+    was not sent."""
+    done = run(
+        """
+        import sys, threading, time, llm_track
+        from llm_track import worker
+        class Hanging:
+            def find_spec(name, path=None, target=None):
+                if name == "posthog": time.sleep(3600)
+        sys.meta_path.insert(0, Hanging)
+        worker.EXIT_SECONDS = 1.0
+        with llm_track.llm_span("last"): pass
+        """,
+        "http://127.0.0.1:9",
+    )
+    assert done.returncode == 0
+    assert "could not deliver 1 events" in done.stderr
+
+
 def test_a_full_queue_drops_and_counts(monkeypatch, caplog):
     """When too much waits, new events are counted as dropped, with one log line, and nobody is blocked."""
     fresh = worker._Worker()

@@ -88,7 +88,7 @@ class Outbox:
     def take(self, line: Line) -> list[Parcel] | None:
         """Return the next events to send, waiting for them.
 
-        ``[]``: there may be more in the spool, or it is time to look around; ``None``: there was nothing for a while, or
+        ``[]``: there may be more in the spool, or it is time to look around; ``None``: there was nothing, or
         others are in need of a carrier.
         """
         until = clock.monotonic() + IDLE_SECONDS

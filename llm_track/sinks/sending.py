@@ -93,14 +93,14 @@ def _unfinished(client: Any) -> bool:
 
 
 def _client(project: Project, gave_up: Any) -> Any:
+    from posthog import Posthog  # here: an import may take for ever, and the end of the program would wait for it
+
     made: list[Any] = []
-    ending.uninterrupted(lambda: made.append(_made(project, gave_up)))
+    ending.uninterrupted(lambda: made.append(_made(Posthog, project, gave_up)))
     return made[0]
 
 
-def _made(project: Project, gave_up: Any) -> Any:
-    from posthog import Posthog
-
+def _made(kind: Any, project: Project, gave_up: Any) -> Any:
     options: dict[str, Any] = {
         "host": project.host,
         "gzip": True,
@@ -110,13 +110,13 @@ def _made(project: Project, gave_up: Any) -> Any:
         "flush_interval": 0.5,
         "on_error": gave_up,
     }
-    client = Posthog.__new__(Posthog)
+    client = kind.__new__(kind)
     _own.is_building = True
     try:
-        Posthog.__init__(client, project.key, **options)
+        client.__init__(project.key, **options)
     except RuntimeError:  # the interpreter ends, and lets no thread start: each event is sent where it is captured
         _unhook(client)
-        client = Posthog(project.key, sync_mode=True, **options)
+        client = kind(project.key, sync_mode=True, **options)
     finally:
         _own.is_building = False
     _unhook(client)

@@ -244,6 +244,7 @@ class Spool:
             self._own = None
 
     def _adopt(self, path: Path) -> None:
+        is_young = True
         try:
             is_young = time.time() - os.stat(path).st_mtime < _YOUNG
             if is_young and os.stat(path).st_size == 0:
