@@ -38,7 +38,7 @@ def _at_exit() -> None:
         shutdown()
         _given_up = worker.current().waiting()
         for each in worker.current().sinks():
-            each.close()
+            each.leave()
 
 
 def _prepare() -> None:
@@ -47,7 +47,7 @@ def _prepare() -> None:
     if chosen.spool is not None:
         ending.before_os_exit(lambda: worker.make_events(_OS_EXIT_SECONDS))
     if chosen.flush_on_sigterm:
-        signals.deliver_on_sigterm(_at_exit)
+        signals.deliver_on_sigterm(_at_exit, lambda: chosen.exit_seconds + worker.EXIT_SECONDS)
 
 
 worker.when_started(_prepare)

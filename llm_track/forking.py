@@ -41,7 +41,8 @@ class _Watched:
 
 
 _watched: WeakSet[_Watched] = WeakSet()
-_held: list[_Watched] = []
+_this = threading.local()
+"""What the forking thread holds."""
 _listing = threading.Lock()
 
 
@@ -56,17 +57,17 @@ def ordered(lock: Any, rank: int = 1) -> _Watched:
 def _before() -> None:
     with _listing:
         found = sorted(_watched, key=lambda each: each.rank)
-    _held.extend(each for each in found if each.acquire(_SECONDS))
+    _this.held = [each for each in found if each.acquire(_SECONDS)]
 
 
 def _in_parent() -> None:
-    while _held:
-        _held.pop().release()
+    while _this.held:
+        _this.held.pop().release()
 
 
 def _in_child() -> None:
     global _listing
-    _held.clear()
+    _this.held = []
     _listing = threading.Lock()
     for each in list(_watched):
         each.renew()

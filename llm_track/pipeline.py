@@ -15,6 +15,7 @@ from llm_track.sampling import Sampler
 from llm_track.settling import Finished
 from llm_track.sightings import sightings
 from llm_track.sinks import Sink
+from llm_track.snapshot import jsonable
 from llm_track.surroundings import Surroundings, within
 from llm_track.tallies import Tally
 
@@ -80,7 +81,8 @@ def emit(sink: Sink | None, made: Event, context: Context) -> str:
     if sink is None:
         return "dropped_no_key"
     taken = False
-    if (length := sizing.size(made)) > (most := context.run(sink.largest, made)):
+    made, length = _measured(made)
+    if length > (most := context.run(sink.largest, made)):
         made = _fitting(made, most)
         length = sizing.size(made)
     if length > sizing.LARGEST_EVENT:
@@ -88,6 +90,15 @@ def emit(sink: Sink | None, made: Event, context: Context) -> str:
         made = made if taken else _fitting(made, sizing.LARGEST_EVENT)  # no thread for it starts any more, say
     taken = taken or context.run(sink.emit, made)
     return "admitted" if taken else "dropped_refused_by_client"
+
+
+def _measured(made: Event) -> tuple[Event, int]:
+    """Return an event and its length; what a processor of the program put there that is no JSON is made some."""
+    try:
+        return made, sizing.size(made)
+    except (TypeError, ValueError, RecursionError):
+        made = replace(made, properties=jsonable(made.properties))
+        return made, sizing.size(made)
 
 
 def _fitting(made: Event, most: int) -> Event:

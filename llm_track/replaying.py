@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,11 +15,13 @@ from llm_track.errors import ConfigurationError
 from llm_track.sinks import spool_files
 from llm_track.sinks.parcels import Project
 from llm_track.sinks.posthog import Delivery
-from llm_track.sinks.spool import digest
+from llm_track.sinks.shelf import digest
 from llm_track.sinks.spool_files import SUFFIX, InUseError
 
 _WIDTH = 30
 """Characters of the bar."""
+_IDLE_SECONDS = 3.0
+"""How long nothing may be found before it is believed that others have taken it."""
 _STUCK_SECONDS = 30.0
 """How long nothing may be delivered before it is given up: what is left stays in the spool."""
 
@@ -101,20 +102,29 @@ def _replay(settings: Settings, found: Found, rate: float | None, *, takes_all: 
     delivery.begin()
     began = clock.monotonic()
     try:
-        _watch(lambda: delivery.tally["delivered"] + delivery.tally["quarantined"], found.events)
+        _watch(delivery, found.events)
     finally:
         delivery.outbox.close()
     seconds = clock.monotonic() - began
     delivered, refused = delivery.tally["delivered"], delivery.tally["quarantined"]
-    print(f"{delivered} delivered in {seconds:.1f} s, {refused} quarantined, {found.events - delivered - refused} left")
-    return 0 if delivered + refused >= found.events else 1
+    left = look(Path(settings.spool or ""), digest(delivery.project), takes_all=takes_all)
+    print(f"{delivered} delivered in {seconds:.1f} s, {refused} quarantined, {left.events} left")
+    if left.in_use:
+        print(f"{left.in_use} files belong to processes that run: these send them")
+    return 1 if left.events else 0
 
 
-def _watch(done: Callable[[], int], of: int) -> None:
-    """Show how far it is until all is done, or nothing happens any more."""
+def _watch(delivery: Delivery, of: int) -> None:
+    """Show how far it is until all is done, or nothing happens any more, or others took the rest."""
     shows = sys.stderr.isatty() and not under_pytest()
     last, since = 0, clock.monotonic()
+
+    def done() -> int:
+        return delivery.tally["delivered"] + delivery.tally["quarantined"]
+
     while (number := done()) < of and clock.monotonic() - since < _STUCK_SECONDS:
+        if clock.monotonic() - since > _IDLE_SECONDS and not delivery.tally["waiting"]:
+            break
         if number != last:
             last, since = number, clock.monotonic()
         if shows:

@@ -12,8 +12,8 @@ from llm_track._guard import guarded, say_once
 _ARM = guarded("deliver what is left on SIGTERM")
 
 
-def deliver_on_sigterm(deliver: Callable[[], None]) -> None:
-    """Have what is left delivered before SIGTERM ends the process.
+def deliver_on_sigterm(deliver: Callable[[], None], seconds: Callable[[], float]) -> None:
+    """Have what is left delivered before SIGTERM ends the process, in so many seconds at most.
 
     A program with a handler of its own ends by itself, and its exit hooks run: it is left alone.
     """
@@ -26,14 +26,14 @@ def deliver_on_sigterm(deliver: Callable[[], None]) -> None:
                 "llm_track.configure(flush_on_sigterm=True) there."
             )
             return
-        signal.signal(signal.SIGTERM, lambda number, frame: _deliver_and_end(deliver))
+        signal.signal(signal.SIGTERM, lambda number, frame: _deliver_and_end(deliver, seconds()))
 
 
-def _deliver_and_end(deliver: Callable[[], None]) -> None:
+def _deliver_and_end(deliver: Callable[[], None], seconds: float) -> None:
     """Deliver in a thread of its own: this one may hold any lock where it was interrupted.  Then end as before."""
     thread = threading.Thread(target=deliver, name="llm_track sigterm", daemon=True)
     with _ARM:
         thread.start()
-        thread.join()
+        thread.join(seconds)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)

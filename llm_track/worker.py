@@ -143,7 +143,7 @@ class _Worker:
         self.sink_settings = chosen
         if before is not None and (self.sink is None or self.sink.delivery is not before.delivery):
             self.former.append(before)
-        for each in [each for each in self.former if not each.waiting()]:
+        for each in [each for each in self.former if not each.is_busy()]:
             self.former.remove(each)
             self.tally.take_over(each.tally)
             each.close()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from llm_track import context
+from llm_track import clock, context
 from llm_track._guard import guarded, logger, own_thread
 from llm_track.records import Event
 from llm_track.sinks import ai_lane
@@ -56,15 +56,17 @@ class Carriers:
                 try:
                     thread.start()
                 except RuntimeError:  # the interpreter ends
-                    return line.carriers > 0
+                    break
                 line.carriers += 1
                 self._in_all += 1
-        return True
+            return line.carriers > 0 or self._in_all >= MOST_IN_ALL
 
     def _carry(self, line: Line) -> None:
         own_thread()
         context.be_silent()
         sender = Sender(line.project)
+        with guarded("make a posthog client", background=True):
+            sender.prepare()  # now: at the end of the program no thread of it would start
         batch: list[Parcel] | None = []
         while batch is not None or self._stays(line):
             is_well = False
@@ -82,8 +84,7 @@ class Carriers:
     def _stays(self, line: Line) -> bool:
         """Tell whether a carrier with nothing to do is to go on; the last one of a spool looks after it."""
         with self._starting:
-            is_needed = line.spool is not None or (len(line) and not (line.is_failing and self._outbox.unserved()))
-            if line.carriers == 1 and is_needed:
+            if line.carriers == 1 and self._is_needed(line):
                 return True
             line.carriers -= 1
             self._in_all -= 1
@@ -92,16 +93,26 @@ class Carriers:
                 self.call(each)
         return False
 
+    def _is_needed(self, line: Line) -> bool:
+        """Tell whether a line is to keep its last carrier: one that looks after the spool, or that has events."""
+        if self._outbox.is_closed:
+            return False
+        if line.spool is not None and line.spool.is_configured:
+            return True
+        has_some = len(line) or (line.spool is not None and line.spool.unread())
+        return bool(has_some) and not (line.is_failing and self._outbox.unserved())
+
     def _look_around(self, line: Line) -> None:
         if line.spool is not None:
             line.spool.look_around()
             self._outbox.load(line)
             self.call(line)
 
-    def carry_here(self, line: Line, until: Callable[[], bool]) -> None:
+    def carry_here(self, line: Line, until: float) -> None:
         """Deliver on the calling thread, where no thread starts any more, for as long as it makes sense."""
         sender = Sender(line.project)
-        while not until() and (batch := self._outbox.take_now(line)):
+        while (left := until - clock.monotonic()) > 0 and (batch := self._outbox.take_now(line)):
+            sender.seconds = left
             self._deliver(line, sender, batch)
 
     def _deliver(self, line: Line, sender: Sender, batch: list[Parcel]) -> None:

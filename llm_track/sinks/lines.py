@@ -120,7 +120,7 @@ class Line:
             return earliest - now
         if in_a_hurry or self.is_failing or len(self) >= BATCH or self.bytes >= BATCH_BYTES // 4:
             return 0.0
-        return max(self._next()[0].since + LINGER - clock.now(), 0.0)
+        return min(max(self._next()[0].since + LINGER - clock.now(), 0.0), LINGER)  # clocks are set
 
     def hurry(self) -> None:
         """Try at once, whatever failed before, unless PostHog itself said when to come back."""

@@ -38,7 +38,7 @@ class Outbox:
         self._lines: dict[Project, Line] = {}
         self._changed = threading.Condition(threading.RLock())
         self._hurrying = 0
-        self._is_closed = False
+        self.is_closed = False
 
     def line(self, project: Project) -> Line:
         """Return the line of a project."""
@@ -93,7 +93,7 @@ class Outbox:
         """
         until = clock.monotonic() + IDLE_SECONDS
         with self._changed:
-            while not self._is_closed:
+            while not self.is_closed:
                 left = until - clock.monotonic()
                 seconds = line.seconds_to_go(in_a_hurry=self._hurrying > 0)
                 if seconds is not None and seconds <= 0:
@@ -183,7 +183,8 @@ class Outbox:
 
     def oldest(self) -> float | None:
         """Return since when the oldest event waits, in seconds since 1970."""
-        return min((since for line in self.lines() if (since := line.oldest()) is not None), default=None)
+        with self._changed:
+            return min((since for line in self.lines() if (since := line.oldest()) is not None), default=None)
 
     @contextmanager
     def hurry(self) -> Iterator[None]:
@@ -214,14 +215,18 @@ class Outbox:
         busy = [line for line in self._lines.values() if len(line) or line.moving]
         return bool(busy) and all(line.is_refused for line in busy)
 
-    def close(self) -> None:
-        """Let the carriers leave, and close the spool."""
-        with self._changed:
-            self._is_closed = True
-            self._changed.notify_all()
+    def leave(self) -> None:
+        """Close the spool, as the process ends; what comes later waits in memory."""
         for line in self.lines():
             if line.spool is not None:
                 line.spool.close()
+
+    def close(self) -> None:
+        """Let the carriers leave, and close the spool: nothing more comes."""
+        with self._changed:
+            self.is_closed = True
+            self._changed.notify_all()
+        self.leave()
 
     def inherit(self) -> None:
         """In a child: what is here is the parent's."""

@@ -51,7 +51,6 @@ class Parcel:
     tries: int = 0
     """How often it was sent in vain."""
 
-
     @property
     def weight(self) -> int:
         """Bytes of memory that it takes."""
@@ -97,7 +96,7 @@ def unpack(packed: bytes) -> Message:
 
 
 def _dumps(message: Message) -> str:
-    return json.dumps(message, separators=(",", ":"), default=_plain)
+    return json.dumps(message, default=_plain)  # with blanks, as the client measures it
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from llm_track import clock
+from llm_track import clock, properties
 from llm_track._guard import logger, say_once
 from llm_track.config import Settings
 from llm_track.policies import FULL
@@ -17,7 +17,8 @@ from llm_track.sinks.carriers import Carriers
 from llm_track.sinks.given import GivenSink
 from llm_track.sinks.outbox import Outbox
 from llm_track.sinks.parcels import Message, Parcel, Project, pack
-from llm_track.sinks.spool import Shelf, Spool, projects_left
+from llm_track.sinks.shelf import Shelf, projects_left
+from llm_track.sinks.spool import Spool
 from llm_track.sizing import json_bytes
 from llm_track.tallies import Tally
 
@@ -60,7 +61,7 @@ class Delivery:
         with self.outbox.hurry():
             for line in self.outbox.lines():
                 if not self.carriers.call(line):
-                    self.carriers.carry_here(line, lambda: clock.monotonic() >= until)
+                    self.carriers.carry_here(line, until)
             return self.outbox.wait(max(until - clock.monotonic(), 0.0))
 
 
@@ -129,6 +130,10 @@ class PostHogSink:
         held = self.given.waiting() if self.given is not None else 0
         return held + (self.delivery.outbox.waiting() if self.delivery is not None else 0)
 
+    def is_busy(self) -> bool:
+        """Tell whether anything waits here, events that others left included."""
+        return bool(self.waiting() or self.tally["waiting"])
+
     def flush(self, timeout: float) -> bool:
         """Have everything delivered, in at most ``timeout`` seconds; tell whether it is, as far as anybody knows."""
         until = clock.monotonic() + timeout
@@ -154,8 +159,13 @@ class PostHogSink:
         """Return since when the oldest event waits, in seconds since 1970."""
         return self.delivery.outbox.oldest() if self.delivery is not None else None
 
+    def leave(self) -> None:
+        """Close the spool: the process ends."""
+        if self.delivery is not None:
+            self.delivery.outbox.leave()
+
     def close(self) -> None:
-        """Close what is open: the process ends."""
+        """Close what is open: nothing more comes."""
         if self.delivery is not None:
             self.delivery.outbox.close()
 
@@ -172,7 +182,7 @@ def _project(event: Event, delivery: Delivery) -> Project:
 
 
 def _is_error(event: Event) -> bool:
-    return bool(event.properties.get("$ai_is_error"))
+    return bool(event.properties.get(properties.IS_ERROR))
 
 
 def _may_send_variables(settings: Settings) -> bool:

@@ -12,8 +12,7 @@ Meaning = Literal["later", "key", "too large", "unreadable"]
 
 _KEY = (401, 403)
 _TOO_LARGE = 413
-_LATER = (404, 405, 408, 410, 421, 423, 424, 425, 429)
-"""Answers of the 400s that say nothing of what was sent: the address is wrong, or it is too early."""
+_UNREADABLE = (400, 422)
 
 
 def meaning(error: Exception) -> Meaning:
@@ -29,4 +28,4 @@ def meaning(error: Exception) -> Meaning:
         return "key"
     if status == _TOO_LARGE:
         return "too large"
-    return "unreadable" if 400 <= status < 500 and status not in _LATER else "later"
+    return "unreadable" if status in _UNREADABLE else "later"

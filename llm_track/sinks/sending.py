@@ -11,11 +11,13 @@ import atexit
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
-from llm_track import ending
+from llm_track import clock, ending, forking
 from llm_track.sinks.parcels import Message, Parcel, Project
+from llm_track.sizing import LARGEST_AI_EVENT, LARGEST_EVENT
 
 BATCH = 100
 """So many events go in one request ..."""
@@ -23,10 +25,23 @@ BATCH_BYTES = 4 * 2**20
 """... of so many bytes of JSON.  The client cuts a batch at 5 MiB."""
 _PATIENCE = 90.0
 """Seconds after which a client that says nothing is left alone: a request of its own takes 15 at most."""
+_REQUEST = 15.0
+"""Seconds that the client waits for an answer."""
+_ROOM = 4 * 1024
+"""Bytes of an event beside its properties."""
+_FORK = forking.ordered(threading.RLock(), rank=2)
+"""Held while the client runs code that takes locks: it reads files to tell the system, imports, and fills its queue.  A
+child that was made meanwhile would find them closed for ever."""
 
 
 class UnsentError(Exception):
     """What became of an event that the client says nothing about: it was not sent, or nobody knows."""
+
+
+class TooLargeError(Exception):
+    """An event that the client would drop for its size."""
+
+    status = 413
 
 
 class Sender:
@@ -37,30 +52,48 @@ class Sender:
         self._project = project
         self._failed: dict[str, Exception] = {}
         self._client: Any = None
+        self.seconds = _PATIENCE
+        """How long a batch may take."""
 
     @property
     def host(self) -> str:
         """The address that the client sends to."""
         return str(getattr(self._client, "host", None))
 
-    def send(self, parcels: Sequence[tuple[Parcel, Message]], seconds: float = _PATIENCE) -> dict[str, Exception]:
-        """Send a batch; return what went wrong, by the uuid of the event."""
+    def prepare(self) -> None:
+        """Have a client ready; where no thread starts any more, one that waits no longer for an answer than it may."""
         if self._client is None:
-            self._client = _client(self._project, self._gave_up)
-        self._failed = failed = {}
+            with _FORK:
+                self._client = _client(self._project, self._gave_up, self.seconds)
+
+    def send(self, parcels: Sequence[tuple[Parcel, Message]]) -> dict[str, Exception]:
+        """Send a batch; return what went wrong, by the uuid of the event."""
+        self.prepare()
+        failed: dict[str, Exception] = {}
+        self._failed = failed
         client, asked = self._client, [parcel.uuid for parcel, _ in parcels]
-        for parcel, message in parcels:
-            _own.raised = UnsentError("the client did not take it")
-            if not _capture(client, message, is_large=parcel.is_large):
-                failed[parcel.uuid] = _own.raised or UnsentError()
-        _own.raised = None
+        with nullcontext() if client.sync_mode else _FORK:
+            self._give(parcels, clock.monotonic() + self.seconds)
         if not client.sync_mode:
-            client.flush(timeout_seconds=seconds)
+            client.flush(timeout_seconds=self.seconds)
             if _unfinished(client):
                 self.close()
                 self._client = None
                 return {uuid: failed.get(uuid, UnsentError("the client hangs")) for uuid in asked}
         return {uuid: failed[uuid] for uuid in asked if uuid in failed}
+
+    def _give(self, parcels: Sequence[tuple[Parcel, Message]], until: float) -> None:
+        for parcel, message in parcels:
+            if parcel.size > (LARGEST_AI_EVENT if parcel.is_large else LARGEST_EVENT) + _ROOM:
+                self._failed[parcel.uuid] = TooLargeError(parcel.size)  # the client would drop it, and tell nobody
+                continue
+            if self._client.sync_mode and clock.monotonic() > until:
+                self._failed[parcel.uuid] = UnsentError("there was no time left")
+                continue
+            _own.raised = UnsentError("the client did not take it")
+            if not _capture(self._client, message, is_large=parcel.is_large):
+                self._failed[parcel.uuid] = _own.raised or UnsentError()
+        _own.raised = None
 
     def _gave_up(self, error: Exception, messages: list[dict[str, Any]]) -> None:
         self._failed.update({str(message.get("uuid")): error for message in messages})
@@ -92,15 +125,15 @@ def _unfinished(client: Any) -> bool:
     return any(getattr(queue, "unfinished_tasks", 0) for queue in queues)
 
 
-def _client(project: Project, gave_up: Any) -> Any:
+def _client(project: Project, gave_up: Any, seconds: float) -> Any:
     from posthog import Posthog  # here: an import may take for ever, and the end of the program would wait for it
 
     made: list[Any] = []
-    ending.uninterrupted(lambda: made.append(_made(Posthog, project, gave_up)))
+    ending.uninterrupted(lambda: made.append(_made(Posthog, project, gave_up, seconds)))
     return made[0]
 
 
-def _made(kind: Any, project: Project, gave_up: Any) -> Any:
+def _made(kind: Any, project: Project, gave_up: Any, seconds: float) -> Any:
     options: dict[str, Any] = {
         "host": project.host,
         "gzip": True,
@@ -109,6 +142,7 @@ def _made(kind: Any, project: Project, gave_up: Any) -> Any:
         "flush_at": BATCH,
         "flush_interval": 0.5,
         "on_error": gave_up,
+        "enable_local_evaluation": False,  # a forked child would poll for flags
     }
     client = kind.__new__(kind)
     _own.is_building = True
@@ -116,7 +150,7 @@ def _made(kind: Any, project: Project, gave_up: Any) -> Any:
         client.__init__(project.key, **options)
     except RuntimeError:  # the interpreter ends, and lets no thread start: each event is sent where it is captured
         _unhook(client)
-        client = kind(project.key, sync_mode=True, **options)
+        client = kind(project.key, sync_mode=True, timeout=max(min(_REQUEST, seconds), 0.1), **options)
     finally:
         _own.is_building = False
     _unhook(client)
@@ -125,18 +159,19 @@ def _made(kind: Any, project: Project, gave_up: Any) -> Any:
 
 def address(project: Project) -> Any:
     """Return what tells where a client of a project would send, and whether it has a way for large events."""
-    from posthog import Posthog
-    from posthog.request import determine_server_host
+    with _FORK:
+        from posthog import Posthog
+        from posthog.request import determine_server_host
 
-    host = determine_server_host(project.host)
-    return SimpleNamespace(host=host, capture_ai=getattr(Posthog, "capture_ai", None))
+    return SimpleNamespace(host=determine_server_host(project.host), capture_ai=getattr(Posthog, "capture_ai", None))
 
 
 def composer(project: Project, before_send: Any) -> Any:
     """Return a client that sends nothing, starts nothing and shows what it would send."""
     from posthog import Posthog
 
-    return Posthog(project.key, host=project.host, send=False, before_send=before_send)
+    options = {"host": project.host, "send": False, "before_send": before_send, "enable_local_evaluation": False}
+    return Posthog(project.key, **options)
 
 
 def _unhook(client: Any) -> None:

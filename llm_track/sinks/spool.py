@@ -7,7 +7,6 @@ where it lies.  Files of different projects, and of different hosts, have differ
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import sqlite3
 import threading
@@ -18,81 +17,21 @@ from typing import Literal
 
 from llm_track import clock, forking
 from llm_track._guard import logger, say_once
-from llm_track.masking import safe_url
 from llm_track.sinks import spool_files
 from llm_track.sinks.parcels import Parcel, Project
-from llm_track.sinks.spool_files import SUFFIX, InUseError, SpoolFile
-from llm_track.tallies import Tally
+from llm_track.sinks.shelf import Shelf, digest
+from llm_track.sinks.spool_files import InUseError, SpoolFile
 
 _TRY_AGAIN = 5.0
 """Seconds after which a disk that was full is tried again, and the folder is looked through."""
+_PART = 20
+"""Of what waits on a disk that is full, one in so many makes room at a time."""
 _YOUNG = 5.0
 """Seconds during which an empty file may be one that is being made."""
-_MOST_REFUSED = 1_000
-"""So many events that PostHog refuses are kept, to be looked at."""
 _KEPT_ELSEWHERE = "llm_track cannot write into the spool %s (%s): events wait in memory until it can."
 
 
 Stored = Literal["memory", "disk", "nowhere"]
-
-
-class Shelf:
-    """The folder, and what is common to the files in it."""
-
-    def __init__(
-        self, folder: Path, most_bytes: int, project: Project, tally: Tally, *, takes_all: bool = False
-    ) -> None:
-        self.folder = folder
-        self.takes_all = takes_all
-        """Whether files of other keys and hosts are sent to this project, too."""
-        self.tally = tally
-        self.name = digest(project)
-        self._most_bytes = most_bytes
-        self._bytes, self._measured = 0, 0.0
-
-    def is_full(self, more: int) -> bool:
-        """Tell whether there is no room for so many bytes more."""
-        if clock.monotonic() - self._measured > 1.0:
-            self._bytes = sum(_size(each) for each in _entries(self.folder))
-            self._measured = clock.monotonic()
-        self._bytes += more
-        return self._bytes > self._most_bytes
-
-    def gave_back(self, number: int) -> None:
-        """Note that so many bytes are free again."""
-        self._bytes -= number
-
-    def left_behind(self) -> list[Path]:
-        """Return the files of this project's processes, living ones included."""
-        found = [each.path for each in _entries(self.folder) if each.name.endswith(SUFFIX)]
-        return sorted(Path(path) for path in found if self.takes_all or os.path.basename(path).startswith(self.name))
-
-    def quarantine(self, uuid: str, packed: bytes, why: str) -> None:
-        """Keep an event that nobody takes in a file of its own, for people to look at."""
-        folder = self.folder / "quarantine"
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if len(_entries(folder)) < _MOST_REFUSED:
-                descriptor = os.open(folder / f"{_safe(uuid)}.zz", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-                with open(descriptor, "wb") as file:
-                    file.write(packed)
-        except OSError as error:
-            say_once(f"llm_track could not keep an event in {folder}: {type(error).__name__}.")
-        logger.debug("llm_track put event %s aside: %s", uuid, why)
-
-    def set_aside(self, path: Path) -> None:
-        """Put a broken file where nobody takes it for a whole one."""
-        self.tally.add("quarantined_files")
-        try:
-            aside = spool_files.set_aside(path)
-        except OSError as error:
-            say_once(f"llm_track can neither read nor rename {path}: {type(error).__name__}.")
-            return
-        logger.warning(
-            "llm_track found a broken file in the spool and put it aside as %s: the events in it that were not sent "
-            "are not sent. All others are.",
-            aside,
-        )
 
 
 class Spool:
@@ -103,21 +42,23 @@ class Spool:
         self._project = project
         self._noted = None if is_configured else project
         """What a file has to say whose events are for a project that a call named."""
+        self.is_configured = is_configured
         self._prefix = shelf.name if is_configured else f"{shelf.name}+{digest(project)}"
         self._lock = forking.ordered(threading.RLock())
         self._own: SpoolFile | None = None
         self._files: list[SpoolFile] = []
         """All that are open; the own one is among them."""
         self._not_before = 0.0
+        self._is_closed = False
 
     def store(self, parcel: Parcel, *, has_room: bool) -> Stored:
         """Write an event; return where it is: in memory as well, as it is to be sent soon, or alone, as the disk cannot
         be written to; on the disk; or nowhere, as there is no room."""
         with self._lock:
-            if clock.monotonic() < self._not_before:
+            if self._is_closed or clock.monotonic() < self._not_before:
                 return "memory"
-            if self._shelf.is_full(len(parcel.packed)) and not self._make_room(parcel):
-                return "nowhere"
+            if self._shelf.is_full(len(parcel.packed), self._files) and not self._make_room():
+                return "memory" if has_room else self._nowhere()
             try:
                 file = self._own_file()
                 is_kept = has_room and not file.unread
@@ -135,26 +76,26 @@ class Spool:
             self._files.insert(0, self._own)
         return self._own
 
-    def _make_room(self, parcel: Parcel) -> bool:
-        """Drop the oldest for an event, those of errors last; false if it is the event itself that has to go."""
-        files = [file for file in self._files if file.unread]
-        for file in files:
+    def _make_room(self) -> bool:
+        """Drop some of the oldest, those of errors last; false if there are none but those in memory."""
+        for file in [file for file in self._files if file.unread]:
             try:
-                dropped = file.drop_oldest(max(file.unread // 10, 1))
+                dropped, weight = file.drop_oldest(max(file.unread // _PART, 1))
             except sqlite3.Error as error:
                 self._degrade(error)
                 continue
-            self._shelf.gave_back(dropped * len(parcel.packed))
-            if file.is_adopted:
-                self._shelf.tally.add("adopted", dropped)
-            else:
-                self._shelf.tally.add("waiting", -dropped)
-            if self._shelf.tally.add("dropped_spool_full", dropped) == dropped:
+            self._shelf.gave_back(weight)
+            tally = self._shelf.tally
+            tally.add(*(("adopted", dropped) if file.is_adopted else ("waiting", -dropped)))
+            if tally.add("dropped_spool_full", dropped) == dropped:
                 self._say_full()
             return True
+        return False
+
+    def _nowhere(self) -> Stored:
         if self._shelf.tally.add("dropped_spool_full") == 1:
             self._say_full()
-        return False
+        return "nowhere"
 
     def _say_full(self) -> None:
         logger.warning(
@@ -172,8 +113,9 @@ class Spool:
         with self._lock:
             for file in list(self._files):
                 try:
-                    found = file.load(most, most_bytes) if file.unread else []
-                except (sqlite3.Error, ValueError, TypeError):
+                    found, unreadable = file.load(most, most_bytes) if file.unread else ([], {})
+                    self._drop_unreadable(file, unreadable)
+                except sqlite3.Error:
                     self._lose(file)
                     continue
                 if found:
@@ -182,16 +124,24 @@ class Spool:
                     return found
         return []
 
+    def _drop_unreadable(self, file: SpoolFile, rows: dict[int, bytes]) -> None:
+        for row, packed in rows.items():
+            self._shelf.quarantine(f"{file.path.stem}-{row}", packed, "a row that cannot be read")
+        if rows:
+            file.delete(rows)
+            self._shelf.tally.add("quarantined", len(rows))
+            self._shelf.tally.add(*(("adopted", len(rows)) if file.is_adopted else ("waiting", -len(rows))))
+
     def _lose(self, file: SpoolFile) -> None:
         """Let go of a file that cannot be read."""
         self._files.remove(file)
+        self._shelf.tally.add("lost_in_broken_spool", file.unread)
+        self._shelf.tally.add(*(("adopted", file.unread) if file.is_adopted else ("waiting", -file.unread)))
         if file is self._own:
             self._own = None
-            self._shelf.tally.add("lost_in_broken_spool", file.unread)
-            self._shelf.tally.add("waiting", -file.unread)
         try:
             file.close()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             logger.debug("llm_track could not close %s: %s", file.path, error)
         self._shelf.set_aside(file.path)
 
@@ -221,12 +171,14 @@ class Spool:
             if file.is_adopted and file.left <= 0:
                 self._files.remove(file)
                 file.close()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             say_once(f"llm_track could not delete events from the spool {file.path} ({error}); it tries again.")
 
     def look_around(self) -> None:
         """Open what processes left behind, and see whether the own file is still there."""
         with self._lock:
+            if self._is_closed:
+                return
             self._miss()
             open_now = {file.path for file in self._files} | _inherited_paths
             for path in self._shelf.left_behind():
@@ -269,12 +221,13 @@ class Spool:
         say_once(f"llm_track cannot open {path} in the spool ({error}); it is left where it is.")
 
     def close(self) -> None:
-        """Close all files; those that are empty are removed."""
+        """Close all files, for good; those that are empty are removed."""
         with self._lock:
+            self._is_closed = True
             for file in self._files:
                 try:
                     file.close()
-                except sqlite3.Error as error:
+                except (sqlite3.Error, OSError) as error:
                     logger.debug("llm_track could not close %s: %s", file.path, error)
             self._files.clear()
             self._own = None
@@ -288,42 +241,3 @@ class Spool:
 
 
 _inherited_paths: set[Path] = set()
-
-
-def projects_left(shelf: Shelf) -> list[Project]:
-    """Return the projects that calls named whose events processes left behind."""
-    found = []
-    for path in shelf.left_behind():
-        if "+" in path.name:
-            try:
-                file = spool_files.adopt(path)
-            except (InUseError, OSError, sqlite3.Error):
-                continue
-            found.append(file.project())
-            file.close()
-    return list(dict.fromkeys(project for project in found if project is not None))
-
-
-def digest(project: Project) -> str:
-    """Return a name for a project that does not tell its key."""
-    host = safe_url(project.host or "https://us.i.posthog.com")
-    return hashlib.sha256(f"{project.key}\n{host}".encode()).hexdigest()[:16]
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return [each for each in entries if each.is_file(follow_symlinks=False)]
-    except OSError:
-        return []
-
-
-def _size(entry: os.DirEntry[str]) -> int:
-    try:
-        return entry.stat(follow_symlinks=False).st_size
-    except OSError:
-        return 0
-
-
-def _safe(name: str) -> str:
-    return "".join(letter for letter in name if letter.isalnum() or letter == "-")[:64] or "event"

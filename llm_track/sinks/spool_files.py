@@ -11,6 +11,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from llm_track.sinks.parcels import Parcel, Project
 
@@ -18,6 +19,8 @@ SUFFIX = ".spool"
 _SIDE = ("-wal", "-shm", "-journal")
 _PAGES_KEPT = 2_000
 """So many free pages stay in a file, for the next events; more are given back to the disk."""
+_PAGE = 4096
+"""Bytes of a page, by default of SQLite."""
 _TABLES = """
 create table parcels (id integer primary key, uuid text, since real, size integer, is_error integer, is_large integer,
                       packed blob);
@@ -59,24 +62,32 @@ class SpoolFile:
         else:
             self.unread += 1
 
-    def load(self, most: int, most_bytes: int) -> list[Parcel]:
-        """Read the next events that are not in memory, in order."""
+    def load(self, most: int, most_bytes: int) -> tuple[list[Parcel], dict[int, bytes]]:
+        """Read the next events that are not in memory, in order; and the rows that are none."""
         rows = self._connection.execute(
             "select id, uuid, since, size, is_error, is_large, packed from parcels where id > ? order by id limit ?",
             (self.cursor, most),
         )
-        found, taken = [], 0
-        for row, uuid, since, size, is_error, is_large, packed in rows:
-            found.append(
-                Parcel(str(uuid), bytes(packed), int(size), bool(is_error), bool(is_large), float(since), row, self)
-            )
-            found[-1].is_adopted = self.is_adopted
-            taken += len(packed)
+        found: list[Parcel] = []
+        unreadable: dict[int, bytes] = {}
+        taken = read = 0
+        for row in rows:
+            read += 1
+            self.cursor = row[0]
+            try:
+                found.append(self._parcel(*row))
+                taken += len(found[-1].packed)
+            except (TypeError, ValueError):
+                unreadable[row[0]] = repr(row).encode("utf-8", "replace")
             if taken >= most_bytes:
                 break
-        self.cursor = found[-1].row or 0 if found else self.last
-        self.unread = max(self.unread - len(found), 0) if found else 0
-        return found
+        self.unread = max(self.unread - read, 0) if read else 0
+        return found, unreadable
+
+    def _parcel(self, row: int, uuid: Any, since: Any, size: Any, is_error: Any, is_large: Any, packed: Any) -> Parcel:
+        parcel = Parcel(str(uuid), bytes(packed), int(size), bool(is_error), bool(is_large), float(since), row, self)
+        parcel.is_adopted = self.is_adopted
+        return parcel
 
     def delete(self, rows: Iterable[int]) -> None:
         """Delete events that are done with, now or when the disk lets it be done."""
@@ -88,15 +99,23 @@ class SpoolFile:
             self.left -= len(self._owed)
             self._owed.clear()
 
-    def drop_oldest(self, number: int) -> int:
-        """Delete some that are not in memory, the oldest first, those of errors last; return how many."""
+    def used(self) -> int:
+        """Return how many bytes of the file hold something."""
+        said = [self._connection.execute(f"pragma {name}").fetchone() for name in ("page_count", "freelist_count")]
+        (pages,), (free,) = said
+        return int(pages - free) * _PAGE
+
+    def drop_oldest(self, number: int) -> tuple[int, int]:
+        """Delete some that are not in memory, the oldest first, those of errors last; return how many, and of how many
+        bytes."""
+        before = self.used()
         cursor = self._connection.execute(
             "delete from parcels where id in (select id from parcels where id > ? order by is_error, id limit ?)",
             (self.cursor, number),
         )
         self.unread -= cursor.rowcount
         self.left -= cursor.rowcount
-        return cursor.rowcount
+        return cursor.rowcount, before - self.used()
 
     def shrink(self) -> None:
         """Give back to the disk what is no longer needed."""
@@ -123,10 +142,11 @@ class SpoolFile:
 
     def close(self) -> None:
         """Close the file, and remove it if it is empty."""
-        if self._owed:
+        is_done_with = self.left - len(self._owed) <= 0
+        if self._owed and not is_done_with:
             self.delete(())
         self._connection.close()
-        if self.left <= 0 and self.is_there():
+        if is_done_with and self.is_there():  # also where the disk is too full to delete rows
             remove(self.path)
 
 
@@ -179,7 +199,8 @@ def count(path: Path) -> int:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    address = f"{path.absolute().as_uri()}?mode=rw"  # a file that is not there any more is not made anew
+    return sqlite3.connect(address, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
 
 
 def _lock(connection: sqlite3.Connection) -> None:

@@ -14,7 +14,8 @@ from llm_track.sinks import lines, outbox
 from llm_track.sinks.lines import Line
 from llm_track.sinks.outbox import Outbox
 from llm_track.sinks.parcels import Project
-from llm_track.sinks.spool import Shelf, Spool
+from llm_track.sinks.shelf import Shelf
+from llm_track.sinks.spool import Spool
 from llm_track.tallies import Tally
 from tests.sinks.parcelled import PROJECT, parcel
 

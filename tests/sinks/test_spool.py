@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from llm_track.sinks import outbox, spool, spool_files
+from llm_track.sinks import lines, outbox, spool, spool_files
 from llm_track.sinks.outbox import Outbox
 from llm_track.sinks.parcels import Parcel, Project
-from llm_track.sinks.spool import Shelf, Spool, digest, projects_left
+from llm_track.sinks.shelf import Shelf, digest, projects_left
+from llm_track.sinks.spool import Spool
 from llm_track.sinks.spool_files import InUseError, adopt
 from llm_track.tallies import Tally
 from tests.sinks.parcelled import PROJECT, parcel
@@ -117,6 +118,7 @@ def test_the_project_that_a_call_named_is_noted(tmp_path):
     assert projects_left(shelf) == []
     box.close()
     assert projects_left(shelf) == [named]
+    box = Outbox(tally, lambda project: Spool(shelf, project, is_configured=project == PROJECT))
     (line := box.line(named)).spool.look_around()
     assert line.spool.unread() == 1
     box.close()
@@ -227,10 +229,10 @@ def test_a_file_that_is_removed_under_its_process_is_made_anew(tmp_path, caplog)
 
 def test_a_full_spool_drops_the_oldest_and_errors_last(tmp_path, caplog, monkeypatch):
     """Above its size the oldest that are not in memory make room, those of errors last, and the counts stay exact."""
-    monkeypatch.setattr(spool.Shelf, "is_full", lambda shelf, more: box.tally["spooled"] > 50)
+    monkeypatch.setattr(Shelf, "is_full", lambda *_: box.tally["spooled"] - box.tally["dropped_spool_full"] > 50)
     monkeypatch.setattr(outbox, "_LOADED", 5)
-    for module in (outbox, outbox.Line.__init__.__globals__):
-        monkeypatch.setitem(module if isinstance(module, dict) else vars(module), "KEPT", 10)
+    for module in (outbox, lines):
+        monkeypatch.setattr(module, "KEPT", 10)
     box = spooled(tmp_path)
     line = box.line(PROJECT)
     for number in range(100):
