@@ -20,8 +20,8 @@ from tests.delivery.verdicts import KEY, Outcome, Scenario
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 60.0
 """Seconds for whatever must come true."""
-LONGEST = 150.0
-"""Seconds after which a program counts as one that does not end."""
+LONGEST = 90.0
+"""Seconds, beside those that it is given, after which a program counts as one that does not end."""
 LOST = re.compile(r"llm_track could not deliver (\d+) events? before the program ended")
 WAIT = re.compile(r"(\d+) events? waits? in the spool")
 _BYTECODE = tempfile.TemporaryDirectory(prefix="llm_track bytecode ")
@@ -53,10 +53,10 @@ class Process:
         except BrokenPipeError:
             pass
 
-    def end(self) -> int | None:
+    def end(self, seconds: float = 0.0) -> int | None:
         """Wait for the end; return the exit code, ``None`` for a program that had to be killed."""
         try:
-            code = self._process.wait(LONGEST)
+            code = self._process.wait(LONGEST + seconds)
         except subprocess.TimeoutExpired:
             code = None
         if code is None:
@@ -119,7 +119,7 @@ class Stage:
         return Process(arguments, self._environment(spool), outcome or self.outcome, self._obey)
 
     def _end(self, processes: list[Process]) -> list[int | None]:
-        codes = [process.end() for process in processes]
+        codes = [process.end(self.scenario.given.get("seconds", 0.0)) for process in processes]
         log = "".join(line for process in processes for line in process.log)
         self.outcome.log += log
         self.outcome.said_lost += sum(map(int, LOST.findall(log)))
