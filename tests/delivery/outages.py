@@ -215,8 +215,8 @@ ANSWERS = [
         41,
         {"number": 20},
         fault=faulty.POISONED,
-        plain="whole",
         quarantines=1,
+        flushes=None,
     ),
     Scenario(
         "401 all the time",
@@ -227,6 +227,7 @@ ANSWERS = [
         fault=faulty.status(401),
         plain="counted",
         exit_seconds=_SHORT,
+        flushes=False,
         says="401",
     ),
     Scenario(
@@ -238,6 +239,7 @@ ANSWERS = [
         fault=faulty.status(403),
         plain="counted",
         exit_seconds=_SHORT,
+        flushes=False,
         says="403",
     ),
 ]

@@ -44,6 +44,11 @@ def ask(what: str) -> None:
     sys.stdin.readline()
 
 
+def flush(seconds: float = PATIENCE) -> None:
+    """Deliver, and say whether all was delivered."""
+    say(flushed=llm_track.flush(seconds))
+
+
 def make(number: int, *, pause: float = 0.0, word: str = "event", text: str | None = None) -> None:
     """Make events that can be told from all others."""
     prefix = f"{word} {uuid4().hex}"
@@ -101,7 +106,7 @@ def leaves(number: int, *, flushes: bool) -> None:
     """End by `os._exit`, which runs no exit hook, after a flush or a pause."""
     make(number)
     if flushes:
-        llm_track.flush(PATIENCE)
+        flush()
     else:
         pause(number)
     tell()
@@ -145,7 +150,7 @@ def outage(number: int, *, seconds: float) -> None:
     taken(number)
     time.sleep(seconds)
     ask("heal")
-    llm_track.flush(PATIENCE)
+    flush()
 
 
 def ends_in_outage(number: int, *, seconds: float) -> None:
@@ -159,13 +164,13 @@ def steady(*, seconds: float, rate: int) -> None:
     """Make so many events a second while PostHog is away all the time; it comes back, and all is delivered."""
     make(int(seconds * rate), pause=1 / rate)
     ask("heal")
-    llm_track.flush(PATIENCE)
+    flush()
 
 
 def fails_at_exit(number: int) -> None:
     """Deliver some events; then PostHog begins to fail, more are made, and the program ends."""
     make(number)
-    llm_track.flush(PATIENCE)
+    flush()
     ask("fail")
     make(number)
 
@@ -175,7 +180,7 @@ def tries(number: int, *, flush_seconds: float = PATIENCE, each: int = 0, large:
     make(number, text=noise(each) if each else None)
     if large:
         make(1, text=noise(large))
-    llm_track.flush(flush_seconds)
+    flush(flush_seconds)
 
 
 def poisons(number: int) -> None:
@@ -183,7 +188,7 @@ def poisons(number: int) -> None:
     make(number)
     make(1, word="poison")
     make(number)
-    llm_track.flush(PATIENCE)
+    flush()
 
 
 def fills_spool(number: int, *, each: int) -> None:
@@ -192,14 +197,14 @@ def fills_spool(number: int, *, each: int) -> None:
     taken(number)
 
 
-def on_full_disk(number: int, *, first: int, limit: int) -> None:
+def on_full_disk(number: int, *, first: int, limit: int, flush_seconds: float = PATIENCE) -> None:
     """Make some events; then no file may grow beyond a limit, and more are made."""
     if first:
         make(first)
         pause(first)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     make(number)
-    llm_track.flush(5.0)
+    flush(flush_seconds)
 
 
 def children(number: int, *, method: str, count: int) -> None:
@@ -233,7 +238,7 @@ def forks(number: int) -> None:
 
     def work() -> None:
         make(number)
-        llm_track.flush(PATIENCE)
+        flush()
         tell()
 
     make(number)
@@ -248,7 +253,7 @@ def prefork(number: int, *, count: int, ending: str) -> None:
         if ending == "kill":
             pause(number)
             os.kill(os.getpid(), signal.SIGKILL)
-        llm_track.flush(PATIENCE)
+        flush()
         tell()
 
     make(number)
@@ -260,7 +265,7 @@ def prefork(number: int, *, count: int, ending: str) -> None:
         os.waitpid(server, 0)
     if ending == "kill":
         ask("heal")
-    llm_track.flush(PATIENCE)
+    flush()
 
 
 def threads(number: int, *, count: int) -> None:

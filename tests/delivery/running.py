@@ -79,6 +79,8 @@ class Process:
             self.has_made.set()
         if "stats" in said:
             self._outcome.stats[said["pid"]] = said["stats"]
+        if "flushed" in said:
+            self._outcome.flushed.append(said["flushed"])
         if "ask" in said:
             self._obey(said["ask"])
             self._process.stdin.write("done\n")

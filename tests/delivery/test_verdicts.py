@@ -45,6 +45,7 @@ def test_a_kept_promise_is_no_fault():
         (outcome(ONE, TWO, before=[ONE], spooled=True), "1 events were left when the program ended"),
         (outcome(ONE, TWO, stats={7: {"admitted": 2, "delivered": 1}}), "process 7 has 2 events in and 1 out"),
         (outcome(ONE, TWO, stats={7: {"fault: OSError": 1}}), "process 7 swallowed fault: OSError"),
+        (outcome(ONE, TWO, flushed=[True, False]), "flush returned [True, False], not True"),
         (outcome(ONE, TWO, readable=["file"]), "others may read file"),
         (outcome(ONE, stats={7: {"admitted": 1, "quarantined": 1}}), "1 events are in quarantine, not 0"),
     ],

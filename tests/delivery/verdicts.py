@@ -51,6 +51,8 @@ class Scenario:
     writable: bool = True
     """Whether the directory of the spool can be made."""
     quarantines: int = 0
+    flushes: bool | None = True
+    """What each flush of the programs returns; ``None``: nothing is promised."""
     counts: tuple[str, ...] = ()
     """Names of what `llm_track.stats` must have counted."""
     says: str | None = None
@@ -74,6 +76,8 @@ class Outcome:
     stored: list[Stored] = field(default_factory=list)
     stats: dict[int, dict[str, int]] = field(default_factory=dict)
     """The last of each process."""
+    flushed: list[bool] = field(default_factory=list)
+    """What each flush returned."""
     codes: list[int | None] = field(default_factory=list)
     heirs_codes: list[int | None] = field(default_factory=list)
     log: str = ""
@@ -161,6 +165,8 @@ def _of_the_end(scenario: Scenario, outcome: Outcome) -> list[str]:
         found.append(f"the exit codes are {outcome.codes}, not {scenario.code}")
     if any(outcome.heirs_codes):
         found.append(f"the exit codes of the heirs are {outcome.heirs_codes}")
+    if scenario.flushes is not None and any(each is not scenario.flushes for each in outcome.flushed):
+        found.append(f"flush returned {outcome.flushed}, not {scenario.flushes}")
     left = len(outcome.made) - scenario.own(outcome.spooled) - len({event.name for event in outcome.before})
     ended = scenario.code >= 0 and scenario.alone and scenario.processes == 1 and not scenario.again
     if outcome.spooled and ended and left != outcome.said_waiting + outcome.counted:
