@@ -12,8 +12,9 @@ from tests.delivery.faulty import HEALTHY, Fault, Stored
 KEY = "phc_test"
 Promise = Literal["whole", "counted"]
 """Nothing is lost; or what is lost is counted, to the last event."""
-LEFT = ("delivered", "waiting", "quarantined", "dropped_outbox_full", "dropped_spool_full")
-DROPPED = ("dropped_outbox_full", "dropped_spool_full", "dropped_queue_full")
+GONE = ("dropped_outbox_full", "dropped_spool_full", "lost_in_broken_spool")
+LEFT = ("delivered", "waiting", "quarantined", *GONE)
+DROPPED = (*GONE, "dropped_queue_full")
 
 
 @dataclass(frozen=True)
