@@ -66,6 +66,28 @@ ENDINGS = [
         again=True,
     ),
     Scenario(
+        "kill -9 with 5,000 events, PostHog down",
+        "what is only on the disk, as there is no room in memory, is sent as what is in both",
+        "killed",
+        5_000,
+        {"number": 5_000},
+        fault=faulty.DOWN,
+        plain=None,
+        code=-9,
+        heirs=("heir",),
+    ),
+    Scenario(
+        "kill -9 with large events, PostHog down",
+        "events for the lane of large ones outlive a kill as others do",
+        "large_and_killed",
+        3,
+        {"number": 3, "size": 2_000_000},
+        fault=faulty.DOWN,
+        plain=None,
+        code=-9,
+        heirs=("heir",),
+    ),
+    Scenario(
         "SIGTERM without a handler, PostHog down",
         "a supervisor's signal ends the program at once, and its heir sends what it had",
         "terminated",
@@ -106,7 +128,9 @@ ENDINGS = [
         settings={"LLM_TRACK_FLUSH_ON_SIGTERM": "1"},
         code=5,
     ),
+    Scenario("events after shutdown()", "what is made later arrives as well", "shuts_down", 10, {"number": 5}),
 ]
+
 
 PROCESSES = [
     *(
@@ -133,6 +157,20 @@ PROCESSES = [
     ),
     *(
         Scenario(
+            f"multiprocessing, {method}, the children are terminated, PostHog down",
+            "what terminated children had is sent by an heir",
+            "terminates",
+            6,
+            {"number": 3, "method": method, "count": 2},
+            fault=faulty.DOWN,
+            plain=None,
+            alone=False,
+            heirs=("heir",),
+        )
+        for method in ("fork", "spawn")
+    ),
+    *(
+        Scenario(
             f"ProcessPoolExecutor, {method}",
             "the workers of a pool lose nothing",
             "pool",
@@ -148,6 +186,14 @@ PROCESSES = [
         "forks",
         10,
         {"number": 5},
+        alone=False,
+    ),
+    Scenario(
+        "os.fork while threads make events",
+        "no child finds a lock closed for ever, and nothing is sent twice",
+        "forks_amid_threads",
+        160,
+        {"number": 20, "count": 4},
         alone=False,
     ),
     Scenario(

@@ -57,6 +57,23 @@ OUTAGES = [
     ),
     long_outage(6),
     Scenario(
+        "5,000 events wait for the end of an outage",
+        "what is on the disk alone and what is in memory arrive alike",
+        "outage",
+        5_000,
+        {"number": 5_000, "seconds": 0.0},
+        fault=faulty.DOWN,
+        exit_seconds=60.0,
+    ),
+    Scenario(
+        "settings change amid an outage",
+        "what waits is delivered whatever is set later",
+        "configures",
+        20,
+        {"number": 10},
+        fault=faulty.DOWN,
+    ),
+    Scenario(
         "connections are reset for 2 s",
         "a reset is tried again",
         "outage",

@@ -1,88 +1,16 @@
-"""Programs that make events and end in every way there is.
-
-What they tell, one line of JSON each, is read by `running`: the names of the events that were made, what `stats` says,
-and what the receiver shall do next, which they wait for.
-"""
+"""Programs that make events and end in every way there is."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import multiprocessing
 import os
-import random
 import resource
+import shutil
 import signal
-import string
 import sys
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from uuid import uuid4
 
 import llm_track
-
-PATIENCE = 60.0
-"""Seconds for whatever must come true."""
-
-
-def say(**said: object) -> None:
-    """Write one line, in one piece: processes share the pipe."""
-    sys.stdout.write(json.dumps({"pid": os.getpid(), **said}) + "\n")
-    sys.stdout.flush()
-
-
-def tell() -> None:
-    """Say what became of the events of this process."""
-    say(stats=llm_track.stats())
-
-
-def ask(what: str) -> None:
-    """Have the receiver do something, and wait until it is done."""
-    say(ask=what)
-    sys.stdin.readline()
-
-
-def flush(seconds: float = PATIENCE) -> None:
-    """Deliver, and say whether all was delivered."""
-    say(flushed=llm_track.flush(seconds))
-
-
-def make(number: int, *, pause: float = 0.0, word: str = "event", text: str | None = None) -> None:
-    """Make events that can be told from all others."""
-    prefix = f"{word} {uuid4().hex}"
-    for each in range(number):
-        with llm_track.llm_span(f"{prefix} {each}") as span:
-            if text is not None:
-                span.set(output=text)
-        time.sleep(pause)
-    say(made=[prefix, number])
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for something that must come true."""
-    end = time.monotonic() + PATIENCE
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.02)
-
-
-def taken(number: int) -> None:
-    """Wait until so many events of this process are in its outbox, without delivering them."""
-    until(lambda: llm_track.stats().get("admitted", 0) >= number)
-
-
-def pause(number: int) -> None:
-    """Let a second pass, in which so many events come to lie where a crash does not reach them."""
-    time.sleep(1.0)
-    taken(number)
-
-
-def noise(size: int) -> str:
-    """Return words that cannot be compressed by much."""
-    letters = random.choices(string.ascii_letters, k=size)
-    letters[7::8] = " " * len(letters[7::8])
-    return "".join(letters)
+from tests.delivery.producing import PATIENCE, ask, flush, make, noise, pause, taken, tell, until
 
 
 def orderly(number: int) -> None:
@@ -208,92 +136,61 @@ def on_full_disk(number: int, *, first: int, limit: int, flush_seconds: float = 
     flush(flush_seconds)
 
 
-def children(number: int, *, method: str, count: int) -> None:
-    """Have processes of `multiprocessing` make events."""
-    context = multiprocessing.get_context(method)
-    make(number)
-    processes = [context.Process(target=make, args=(number,)) for _ in range(count)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-
-
-def pool(number: int, *, method: str) -> None:
-    """Have the workers of a pool make events."""
-    make(number)
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as executor:
-        list(executor.map(make, [1] * number))
-
-
-def _fork(work: Callable[[], None]) -> int:
-    child = os.fork()
-    if not child:
-        work()
-        os._exit(0)
-    return child
-
-
-def forks(number: int) -> None:
-    """Fork a child that flushes and leaves."""
-
-    def work() -> None:
-        make(number)
-        flush()
-        tell()
-
-    make(number)
-    os.waitpid(_fork(work), 0)
-
-
-def prefork(number: int, *, count: int, ending: str) -> None:
-    """Fork servers while events of the parent wait, as PostHog is away; they make their own, and end."""
-
-    def work() -> None:
-        make(number)
-        if ending == "kill":
-            pause(number)
-            os.kill(os.getpid(), signal.SIGKILL)
-        flush()
-        tell()
-
-    make(number)
-    taken(number)
-    servers = [_fork(work) for _ in range(count)]
-    if ending != "kill":
-        ask("heal")
-    for server in servers:
-        os.waitpid(server, 0)
-    if ending == "kill":
-        ask("heal")
-    flush()
-
-
-def threads(number: int, *, count: int) -> None:
-    """Make events on many threads at once."""
-    running = [threading.Thread(target=make, args=(number,)) for _ in range(count)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
-
-
-def tasks(*, count: int) -> None:
-    """Make an event in each of many tasks."""
-
-    async def task(prefix: str, number: int) -> None:
-        with llm_track.llm_span(f"{prefix} {number}"):
-            await asyncio.sleep(0)
-
-    async def together() -> None:
-        prefix = f"task {uuid4().hex}"
-        await asyncio.gather(*(task(prefix, number) for number in range(count)))
-        say(made=[prefix, count])
-
-    asyncio.run(together())
-
-
 def heir() -> None:
     """Make one event, and live until it is told to end: meanwhile it sends what the dead have left."""
     make(1)
     sys.stdin.read()
+
+
+def large_and_killed(number: int, *, size: int) -> None:
+    """Be killed when large events wait."""
+    make(number, text=noise(size))
+    pause(number)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fills_outbox(number: int, *, each: int) -> None:
+    """Make more than the memory may hold while PostHog is away, which comes back."""
+    make(number, text=noise(each))
+    taken(number)
+    ask("heal")
+    flush()
+
+
+def fills_and_goes_on(number: int, *, each: int, more: int) -> None:
+    """Make more than the spool may hold while PostHog is away, which comes back, and takes more."""
+    make(number, text=noise(each))
+    taken(number)
+    ask("heal")
+    flush()
+    make(more, word="later")
+    flush()
+
+
+def loses_spool(number: int) -> None:
+    """Have somebody remove the directory of the spool amid an outage."""
+    make(number)
+    pause(number)
+    shutil.rmtree(os.environ.get("LLM_TRACK_SPOOL", ""), ignore_errors=True)
+    make(number)
+    taken(2 * number)
+    ask("heal")
+    flush()
+
+
+def shuts_down(number: int) -> None:
+    """Make more events after `llm_track.shutdown()`."""
+    make(number)
+    llm_track.shutdown()
+    make(number)
+
+
+def configures(number: int) -> None:
+    """Set something else amid an outage."""
+    make(number)
+    taken(number)
+    llm_track.configure(exceptions=True)
+    make(number)
+    taken(2 * number)
+    ask("heal")
+    flush()

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,7 +113,7 @@ class Stage:
             self.outcome.readable = [str(path) for path in self._files(self.spool) if path.stat().st_mode & 0o077]
             self.outcome.heirs_codes = self._run_heirs()
             self.receiver.settle()
-            self.outcome.quarantine = b"".join(path.read_bytes() for path in self._files(self.spool / "quarantine"))
+            self.outcome.quarantine = [_unpacked(path) for path in self._files(self.spool / "quarantine")]
         self.outcome.stored = list(self.receiver.stored)
         return self.outcome
 
@@ -196,6 +197,11 @@ class Stage:
     @staticmethod
     def _files(folder: Path) -> list[Path]:
         return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+
+
+def _unpacked(path: Path) -> bytes:
+    content = path.read_bytes()
+    return zlib.decompress(content) if path.suffix == ".zz" else content
 
 
 def play(scenario: Scenario, *, spooled: bool) -> Outcome:

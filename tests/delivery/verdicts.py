@@ -51,6 +51,8 @@ class Scenario:
     """What became of a spool file of another process that was killed: ``garbage`` or ``half`` of it."""
     writable: bool = True
     """Whether the directory of the spool can be made."""
+    keeps: str | None = None
+    """How the names of events begin of which none is lost, whatever becomes of others."""
     quarantines: int = 0
     flushes: bool | None = True
     """What each flush of the programs returns; ``None``: nothing is promised."""
@@ -84,7 +86,7 @@ class Outcome:
     log: str = ""
     said_lost: int = 0
     said_waiting: int = 0
-    quarantine: bytes = b""
+    quarantine: list[bytes] = field(default_factory=list)
     """What is in the files of the spool's quarantine."""
     readable: list[str] = field(default_factory=list)
     """Files of the spool that others than their owner may read."""
@@ -147,6 +149,9 @@ def _of_losses(scenario: Scenario, outcome: Outcome) -> list[str]:
         found.append(f"{outcome.lost} events were lost, {outcome.counted} were counted")
     if promise == "whole" and outcome.lost != scenario.quarantines:
         found.append(f"{outcome.lost} events were lost, not {scenario.quarantines}")
+    kept = [name for name in outcome.made - outcome.arrived if scenario.keeps and name.startswith(scenario.keeps)]
+    if kept:
+        found.append(f"{len(kept)} events were lost whose names begin with {scenario.keeps!r}")
     if outcome.count("quarantined") != scenario.quarantines:
         found.append(f"{outcome.count('quarantined')} events are in quarantine, not {scenario.quarantines}")
     return found
@@ -195,6 +200,6 @@ def _of_words(scenario: Scenario, outcome: Outcome) -> list[str]:
 
 def _of_files(scenario: Scenario, outcome: Outcome) -> list[str]:
     found = [f"others may read {name}" for name in outcome.readable]
-    if outcome.spooled and bool(scenario.quarantines) != (b"poison" in outcome.quarantine):
-        found.append(f"the quarantine holds {outcome.quarantine[:80]!r}")
+    if outcome.spooled and sum(b"poison" in each for each in outcome.quarantine) != scenario.quarantines:
+        found.append(f"the quarantine holds {outcome.quarantine}")
     return found
