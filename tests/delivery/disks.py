@@ -122,5 +122,6 @@ DISKS = [
         {"number": 10},
         fault=faulty.DOWN,
         plain=None,
+        heirs=("heir",),
     ),
 ]

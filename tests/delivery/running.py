@@ -25,6 +25,7 @@ LONGEST = 90.0
 """Seconds, beside those that it is given, after which a program counts as one that does not end."""
 LOST = re.compile(r"llm_track could not deliver (\d+) events? before the program ended")
 WAIT = re.compile(r"(\d+) events? waits? in the spool")
+REPLAYED = re.compile(r"^(\d+) delivered in ")
 _BYTECODE = tempfile.TemporaryDirectory(prefix="llm_track bytecode ")
 """Processes share what the first of them compiles."""
 _SPOKEN = ("POSTHOG", "LLM_TRACK", "PYTEST", "PYTHONDONTWRITEBYTECODE", "REQUESTS_CA_BUNDLE")
@@ -71,7 +72,10 @@ class Process:
     def _listen(self) -> None:
         with self._process.stdout as lines:
             for line in lines:
-                self._hear(json.loads(line) if line.startswith("{") else {})
+                if line.startswith("{"):
+                    self._hear(json.loads(line))
+                else:
+                    self._outcome.replayed += sum(map(int, REPLAYED.findall(line)))
 
     def _hear(self, said: dict) -> None:
         if "made" in said:

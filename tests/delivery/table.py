@@ -25,17 +25,18 @@ def row(scenario: Scenario, spooled: Outcome | None, plain: Outcome | None) -> s
     """Return one line of the table; what is promised and was not kept is marked."""
     with_spool = without = "-"
     if spooled is not None:
-        own = f" + {spooled.count('quarantined')} aside" if spooled.count("quarantined") else ""
-        lost = spooled.lost - spooled.count("quarantined")
-        with_spool = f"{_sent(spooled)}{own} / {lost} / {spooled.double}{_mark(scenario, spooled)}"
+        aside = spooled.count("quarantined")
+        sent = _sent(scenario, spooled) + (f", {aside} aside" if aside else "")
+        with_spool = f"{sent} / {spooled.lost - aside} / {spooled.double}{_mark(scenario, spooled)}"
     if plain is not None:
-        counted = f"{plain.lost} ({plain.counted})"
-        without = f"{_sent(plain)} / {counted} / {plain.double}{_mark(scenario, plain)}"
+        lost = f"{plain.lost} ({plain.counted})"
+        without = f"{_sent(scenario, plain)} / {lost} / {plain.double}{_mark(scenario, plain)}"
     return f"| {scenario.name} | {with_spool} | {without} |"
 
 
-def _sent(outcome: Outcome) -> str:
-    return f"{len(outcome.made & outcome.arrived)} of {len(outcome.made)}"
+def _sent(scenario: Scenario, outcome: Outcome) -> str:
+    made = len(outcome.made) - scenario.own(outcome.spooled)
+    return f"{made - outcome.lost} of {made}"
 
 
 def _mark(scenario: Scenario, outcome: Outcome) -> str:

@@ -25,7 +25,7 @@ def test_a_kept_promise_is_no_fault():
     assert wrong(SCENARIO, outcome(ONE, TWO)) == []
     assert wrong(SCENARIO, outcome(ONE, said_lost=1)) == []
     assert wrong(SCENARIO, outcome(ONE, TWO, spooled=True)) == []
-    assert wrong(SCENARIO, outcome(ONE, TWO, before=[ONE], said_waiting=1, spooled=True)) == []
+    assert wrong(SCENARIO, outcome(ONE, TWO, before=[ONE], said_waiting=1, replayed=1, spooled=True)) == []
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,7 @@ def test_a_kept_promise_is_no_fault():
         (outcome(ONE, TWO, codes=[None]), "the exit codes are [None], not 0"),
         (outcome(ONE, TWO, heirs_codes=[2]), "the exit codes of the heirs are [2]"),
         (outcome(ONE, TWO, before=[ONE], spooled=True), "1 events were left when the program ended"),
+        (outcome(ONE, TWO, replayed=1, spooled=True), "the replay says that it delivered 1 events, not 0"),
         (outcome(ONE, TWO, stats={7: {"admitted": 2, "delivered": 1}}), "process 7 has 2 events in and 1 out"),
         (outcome(ONE, TWO, stats={7: {"fault: OSError": 1}}), "process 7 swallowed fault: OSError"),
         (outcome(ONE, TWO, flushed=[True, False]), "flush returned [True, False], not True"),

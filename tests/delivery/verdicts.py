@@ -86,6 +86,8 @@ class Outcome:
     log: str = ""
     said_lost: int = 0
     said_waiting: int = 0
+    replayed: int = 0
+    """How many events `llm_track replay` said it delivered."""
     quarantine: list[bytes] = field(default_factory=list)
     """What is in the files of the spool's quarantine."""
     readable: list[str] = field(default_factory=list)
@@ -171,6 +173,9 @@ def _of_the_end(scenario: Scenario, outcome: Outcome) -> list[str]:
         found.append(f"the exit codes are {outcome.codes}, not {scenario.code}")
     if any(outcome.heirs_codes):
         found.append(f"the exit codes of the heirs are {outcome.heirs_codes}")
+    late = len(outcome.stored) - len(outcome.before)
+    if outcome.spooled and scenario.heirs == ("replay",) and outcome.replayed != late:
+        found.append(f"the replay says that it delivered {outcome.replayed} events, not {late}")
     if scenario.flushes is not None and any(each is not scenario.flushes for each in outcome.flushed):
         found.append(f"flush returned {outcome.flushed}, not {scenario.flushes}")
     left = len(outcome.made) - scenario.own(outcome.spooled) - len({event.name for event in outcome.before})
