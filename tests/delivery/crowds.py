@@ -123,17 +123,21 @@ def terminates(number: int, *, method: str, count: int) -> None:
 
 
 def forks_amid_threads(number: int, *, count: int) -> None:
-    """Fork children, which make events and flush, while threads make events."""
+    """Fork children, which make events and flush, while threads make events and the first of them are sent."""
 
     def work() -> None:
         make(number)
         flush()
         tell()
 
-    running = [threading.Thread(target=make, args=(number,), kwargs={"pause": 0.005}) for _ in range(count)]
+    running = [threading.Thread(target=make, args=(number,), kwargs={"pause": 0.02}) for _ in range(count)]
     for thread in running:
         thread.start()
-    for child in [_fork(work) for _ in range(count)]:
+    forked = []
+    for _ in range(count):
+        forked.append(_fork(work))
+        time.sleep(0.1)  # each at another moment of what threads do for the first time
+    for child in forked:
         os.waitpid(child, 0)
     for thread in running:
         thread.join()

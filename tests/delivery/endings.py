@@ -192,8 +192,8 @@ PROCESSES = [
         "os.fork while threads make events",
         "no child finds a lock closed for ever, and nothing is sent twice",
         "forks_amid_threads",
-        160,
-        {"number": 20, "count": 4},
+        240,
+        {"number": 20, "count": 6},
         alone=False,
     ),
     Scenario(
