@@ -55,9 +55,17 @@ def ordered(lock: Any, rank: int = 1) -> _Watched:
 
 
 def _before() -> None:
+    _this.held = []
+    seen: set[int] = set()
+    while found := _unseen(seen):  # whoever held one of them may have made another
+        _this.held += [each for each in found if each.acquire(_SECONDS)]
+
+
+def _unseen(seen: set[int]) -> list[_Watched]:
     with _listing:
-        found = sorted(_watched, key=lambda each: each.rank)
-    _this.held = [each for each in found if each.acquire(_SECONDS)]
+        found = sorted((each for each in _watched if id(each) not in seen), key=lambda each: each.rank)
+    seen.update(map(id, found))
+    return found
 
 
 def _in_parent() -> None:
