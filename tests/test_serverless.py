@@ -26,7 +26,7 @@ def receiver(monkeypatch):
 def test_a_handler_delivers_before_it_returns(receiver):
     """When the handler has returned, the event is there; name, signature and result are the handler's own."""
 
-    @llm_track.flush_after
+    @llm_track.flush_after(timeout=60)
     def handler(event, context=None):
         """Handle."""
         with llm_track.llm_span("step"):
@@ -58,7 +58,7 @@ def test_a_coroutine_function_does_not_block_its_loop(receiver, monkeypatch, run
     flush = worker.flush
     monkeypatch.setattr(worker, "flush", lambda seconds: (seen.append(threading.current_thread()), flush(seconds)))
 
-    @llm_track.flush_after
+    @llm_track.flush_after(timeout=60)
     async def handler():
         with llm_track.llm_span("step"):
             return "done"
@@ -67,6 +67,15 @@ def test_a_coroutine_function_does_not_block_its_loop(receiver, monkeypatch, run
     assert run(handler()) == "done"
     assert len(receiver.events) == 1
     assert seen != [threading.current_thread()]
+
+
+def test_bare_it_waits_as_the_end_of_the_program_does(monkeypatch):
+    """Without arguments the decorator waits `exit_seconds` at most."""
+    waited = []
+    monkeypatch.setattr(worker, "flush", waited.append)
+    llm_track.configure(exit_seconds=7.0)
+    llm_track.flush_after(lambda: None)()
+    assert waited == [7.0]
 
 
 @pytest.mark.parametrize(

@@ -106,10 +106,10 @@ def test_many_events_are_brought_by_several_carriers(receiver):
     receiver.seconds = 0.3
     to = sink(receiver)
     made = emit(to, 1_000)
-    began = clock.monotonic()
+    assert to.delivery is not None
+    assert to.delivery.outbox.line(to.delivery.project).carriers > 1
     assert to.flush(60.0)
     assert arrived(receiver) == sorted(made)
-    assert clock.monotonic() - began < len(receiver.requests) * receiver.seconds
     to.close()
 
 
