@@ -19,7 +19,7 @@ from llm_track.tallies import Tally
 from tests.sinks.parcelled import PROJECT, parcel
 from tests.sinks.receiver import Receiver
 from tests.sinks.test_outbox import balance, spooled
-from tests.test_worker import names, run
+from tests.test_worker import names, run, start
 
 
 @pytest.fixture
@@ -279,8 +279,8 @@ def test_forks_and_their_ends_leave_the_spool_whole(receiver, tmp_path):
     assert done.returncode == 0, done.stderr
     assert receiver.events == []
     receiver.refusing.clear()
-    run("import llm_track\nwith llm_track.llm_span('heir'): pass\nllm_track.flush()", receiver.url, **settings)
-    assert names(receiver) == ["after", "before", "child 0", "child 1", "child 2", "heir"]
+    assert start(["-m", "llm_track", "replay", str(tmp_path)], receiver.url).returncode == 0
+    assert names(receiver) == ["after", "before", "child 0", "child 1", "child 2"]
 
 
 @pytest.mark.parametrize("ending", ["os._exit(0)", "os.kill(os.getpid(), 9)"])
@@ -297,8 +297,8 @@ def test_a_process_that_ends_at_once_leaves_its_events(receiver, tmp_path, endin
         """
     run(program, receiver.url, LLM_TRACK_SPOOL=str(tmp_path))
     receiver.refusing.clear()
-    run("import llm_track\nllm_track.llm_span('x').__enter__()\n", receiver.url, LLM_TRACK_SPOOL=str(tmp_path))
-    assert [name for name in names(receiver) if name != "x"] == [f"s{number:02}" for number in range(20)]
+    assert start(["-m", "llm_track", "replay", str(tmp_path)], receiver.url).returncode == 0
+    assert names(receiver) == [f"s{number:02}" for number in range(20)]
     assert list(tmp_path.iterdir()) == []
 
 
