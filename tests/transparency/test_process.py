@@ -10,6 +10,7 @@ import pytest
 from launching import python
 from loopback import Loopback
 
+OURS = Path(__file__).parents[2] / "llm_track"
 HEAVY = ("openai", "anthropic", "posthog", "duckdb", "rich", "genai_prices", "pydantic")
 CALLS = """
 import os, sys
@@ -66,7 +67,7 @@ def test_one_line_on_stderr_is_the_only_difference(loopback: Loopback) -> None:
     plain, *patched = (run(CALLS, variant, PROVIDER=loopback.url) for variant in ("plain", "first", "after"))
     for output, errors, status in patched:
         own = [line for line in errors if line.startswith("POSTHOG_API_KEY is not set")]
-        frames = [line for line in errors if "llm_track" in line and line.lstrip().startswith("File")]
+        frames = [line for line in errors if f'"{OURS}/' in line and line.lstrip().startswith("File")]
         assert len(own) == 1
         assert len(frames) <= 2
         assert (output, errors[-1]) == (plain[0], plain[1][-1])

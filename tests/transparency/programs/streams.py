@@ -6,6 +6,7 @@ import asyncio
 import gc
 import gzip
 import threading
+from pathlib import Path
 from typing import Any
 
 from loopback import frames
@@ -160,12 +161,15 @@ async def _turns(sdk: SDK) -> None:
         await asyncio.sleep(0)
 
 
+_OURS = str(Path(__file__).parents[3] / "llm_track") + "/"
+
+
 def _listen(complaints: list[str]) -> None:
     """Keep what the loop complains of, save what the SDK's own chain of generators says, in an order that is chance."""
 
     def complain(_: object, told: dict[str, Any]) -> None:
         code = getattr(told.get("asyncgen"), "ag_code", None)
-        if code is None or "llm_track" in code.co_filename:
+        if code is None or code.co_filename.startswith(_OURS):
             complaints.append(str(told))
 
     asyncio.get_running_loop().set_exception_handler(complain)
