@@ -25,7 +25,7 @@ VALUES = [
     ("keep_costlier_than", "LLM_TRACK_KEEP_COSTLIER_THAN", 0.5, "0.25"),
     ("enabled", "LLM_TRACK_ENABLED", True, "false"),
     ("exceptions", "LLM_TRACK_EXCEPTIONS", False, "true"),
-    ("spool", "LLM_TRACK_SPOOL", "/tmp/other", "/tmp/spool"),
+    ("spool", "LLM_TRACK_SPOOL", "/var/spool/other", "/var/spool/own"),
     ("spool_bytes", "LLM_TRACK_SPOOL_BYTES", 10**6, "1000000000"),
     ("exit_seconds", "LLM_TRACK_EXIT_SECONDS", 2.5, "7.5"),
     ("flush_on_sigterm", "LLM_TRACK_FLUSH_ON_SIGTERM", False, "true"),

@@ -161,8 +161,7 @@ class Outbox:
         with self._changed:
             line.moving -= len(parcels)
             line.large -= sum(parcel.is_large for parcel in parcels)
-            if became != "lost":
-                line.succeeded()  # whatever it answers, the host answers
+            line.succeeded()  # whatever it answers, the host answers
             self.tally.add(became, len(parcels))
             self._gone(parcels)
             self._changed.notify_all()

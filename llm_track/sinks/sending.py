@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -128,6 +129,7 @@ def _unfinished(client: Any) -> bool:
 def _client(project: Project, gave_up: Any, seconds: float) -> Any:
     from posthog import Posthog  # here: an import may take for ever, and the end of the program would wait for it
 
+    "host".encode("idna")  # loads what the first request would, on a thread that no fork waits for
     made: list[Any] = []
     ending.uninterrupted(lambda: made.append(_made(Posthog, project, gave_up, seconds)))
     return made[0]
@@ -157,6 +159,7 @@ def _made(kind: Any, project: Project, gave_up: Any, seconds: float) -> Any:
     return client
 
 
+@lru_cache(maxsize=64)
 def address(project: Project) -> Any:
     """Return what tells where a client of a project would send, and whether it has a way for large events."""
     with _FORK:

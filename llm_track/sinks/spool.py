@@ -23,7 +23,7 @@ from llm_track.sinks.shelf import Shelf, digest
 from llm_track.sinks.spool_files import InUseError, SpoolFile
 
 _TRY_AGAIN = 5.0
-"""Seconds after which a disk that was full is tried again, and the folder is looked through."""
+"""Seconds after which a disk that was full is tried again."""
 _PART = 20
 """Of what waits on a disk that is full, one in so many makes room at a time."""
 _YOUNG = 5.0
@@ -57,9 +57,9 @@ class Spool:
         with self._lock:
             if self._is_closed or clock.monotonic() < self._not_before:
                 return "memory"
-            if self._shelf.is_full(len(parcel.packed), self._files) and not self._make_room():
-                return "memory" if has_room else self._nowhere()
             try:
+                if self._shelf.is_full(len(parcel.packed), self._files) and not self._make_room():
+                    return "memory" if has_room else self._nowhere()
                 file = self._own_file()
                 is_kept = has_room and not file.unread
                 file.append(parcel, is_kept=is_kept)
