@@ -54,15 +54,17 @@ class Settings:
     flush_on_sigterm: bool = False
 
 
-_settings: Settings | None = None
+_in_force: dict[str, Settings] = {}
+"""The settings, once there are any.  A dict, as of two threads the one that read the environment must never replace
+what the other configured meanwhile, and `dict.setdefault` is one step."""
 
 
 def settings() -> Settings:
     """Return the settings in force; reads the environment when nothing was configured."""
-    global _settings
-    if _settings is None:
-        _settings = _resolved({})
-    return _settings
+    try:
+        return _in_force["now"]
+    except KeyError:
+        return _in_force.setdefault("now", _resolved({}))
 
 
 def configure(
@@ -135,7 +137,6 @@ def configure(
     Raises:
         ConfigurationError: for a name that does not exist or a value that cannot be used.
     """
-    global _settings
     given = {
         "api_key": api_key,
         "host": host,
@@ -161,7 +162,7 @@ def configure(
     }
     for name in unknown:
         raise ConfigurationError(_unknown(name))
-    _settings = _resolved(given)
+    _in_force["now"] = _resolved(given)
     for listener in _listeners:
         listener()
 
@@ -176,8 +177,7 @@ def on_configured(listener: Callable[[], None]) -> None:
 
 def reset() -> None:
     """Forget what was configured; the environment is read again at the next use."""
-    global _settings
-    _settings = None
+    _in_force.clear()
 
 
 def _unknown(name: str) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections import OrderedDict
+import queue
+from collections import OrderedDict, deque
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import packages_distributions
+from typing import Any
 
 import freezegun
 import hypothesis
@@ -48,12 +52,32 @@ def _nothing_configured() -> Iterator[None]:
 def _abandon() -> None:
     """Drop what a test left undelivered: its receiver is gone, and whoever flushes next would wait for it."""
     current = worker.current()
+    _forget_the_rest(current)
     for sink in current.sinks():
         if sink.waiting():
             sink.close()
             current.former = [each for each in current.former if each is not sink]
             if sink is current.sink:
                 current.sink = current.sink_settings = None
+
+
+def _forget_the_rest(current: worker._Worker) -> None:
+    """Make no event of what is left of a test: the worker would read the settings of the next ones for it."""
+    rest: deque[Any] = deque()
+    with suppress(queue.Empty):
+        while True:
+            rest.append(current.queue.get_nowait())
+    for work in filter(callable, rest):
+        current.queue.put(work)
+    current.drain(20.0)
+
+
+@pytest.fixture
+def nobody_else() -> None:
+    """Steps that earlier tests dropped are settled, and nothing is left for the worker: nobody reads the settings."""
+    gc.collect()
+    _forget_the_rest(worker.current())
+    config.reset()
 
 
 @pytest.fixture

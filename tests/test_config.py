@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from llm_track import ConfigurationError, configure
+from llm_track import ConfigurationError, config, configure
 from llm_track.config import Settings, settings
+
+pytestmark = pytest.mark.usefixtures("nobody_else")
 
 DEFAULTS = Settings()
 TEXTS = [
@@ -62,6 +64,21 @@ def test_the_argument_beats_the_environment(monkeypatch, name, variable, argumen
     assert str(read).lower() == in_environment
     configure(**{name: argument})
     assert getattr(settings(), name) == argument
+
+
+def test_what_is_configured_stays_whoever_reads_the_environment_meanwhile(monkeypatch):
+    """A thread that is reading the environment while another configures does not replace what that has configured."""
+    resolved = config._resolved
+
+    def slowly(given):
+        read = resolved(given)
+        if not given:
+            configure(api_key="phc_configured")
+        return read
+
+    monkeypatch.setattr(config, "_resolved", slowly)
+    assert settings().api_key == "phc_configured"
+    assert settings().api_key == "phc_configured"
 
 
 @pytest.mark.parametrize(("name", "variable", "_argument", "in_environment"), TEXTS)
