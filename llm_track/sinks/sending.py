@@ -129,10 +129,20 @@ def _unfinished(client: Any) -> bool:
 def _client(project: Project, gave_up: Any, seconds: float) -> Any:
     from posthog import Posthog  # here: an import may take for ever, and the end of the program would wait for it
 
-    "host".encode("idna")  # loads what the first request would, on a thread that no fork waits for
+    _load_what_a_request_needs()
     made: list[Any] = []
     ending.uninterrupted(lambda: made.append(_made(Posthog, project, gave_up, seconds)))
     return made[0]
+
+
+def _load_what_a_request_needs() -> None:
+    """Import what the first request would, on a thread of the client's that no fork waits for: a child that is made
+    amid an import can never import that module."""
+    import requests
+
+    "host".encode("idna")  # for the look-up of the address
+    with requests.Session() as session:
+        session.prepare_request(requests.Request("POST", "http://localhost"))  # for what ~/.netrc says
 
 
 def _made(kind: Any, project: Project, gave_up: Any, seconds: float) -> Any:
