@@ -30,6 +30,8 @@ _AFTER_FAULT = 1.0
 """Seconds without an attempt after a fault of llm_track."""
 _SMALLEST = 8 * 1024
 """Bytes to which an event is cut before it is given up."""
+_IN_VAIN = 3
+"""So many events are tried alone with a host that takes none, before all of them wait."""
 
 Packed = list[tuple[Parcel, Message]]
 
@@ -159,7 +161,11 @@ class Carriers:
         if len(refused) > 1:
             half = len(refused) // 2
             self._send(line, sender, refused[:half], left)
-            self._send(line, sender, refused[half:], left)
+            if line.has_delivered or left.tried_alone < _IN_VAIN:
+                self._send(line, sender, refused[half:], left)
+            return
+        if said == "unreadable" and refused and not line.has_delivered:
+            left.tried_alone += 1  # maybe it is no PostHog that answers: the event waits until another is taken
             return
         for parcel, message in refused:
             smaller = _smaller(parcel, message) if said == "too large" else None
@@ -190,6 +196,8 @@ class _Left:
         self.parcels = list(parcels)
         self.error: Exception = RuntimeError("llm_track failed")
         self.is_refused = False
+        self.tried_alone = 0
+        """How many of them were refused alone, by a host that has taken nothing yet."""
 
     def note(self, error: Exception, *, is_refused: bool) -> None:
         self.error, self.is_refused = error, is_refused

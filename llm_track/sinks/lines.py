@@ -43,6 +43,8 @@ class Line:
         self.large = 0
         """How many of those that wait or are being sent need the way of large events."""
         self.carriers = 0
+        self.has_delivered = False
+        """Whether anything was ever taken: a host that takes nothing at all says nothing about a single event."""
         self.is_failing = False
         self.is_refused = False
         """Whether the project's key is not taken: it makes no sense to wait for that at the end of a program."""

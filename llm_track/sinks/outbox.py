@@ -161,6 +161,7 @@ class Outbox:
         with self._changed:
             line.moving -= len(parcels)
             line.large -= sum(parcel.is_large for parcel in parcels)
+            line.has_delivered = line.has_delivered or became == "delivered"
             line.succeeded()  # whatever it answers, the host answers
             self.tally.add(became, len(parcels))
             self._gone(parcels)

@@ -236,6 +236,17 @@ ANSWERS = [
         flushes=None,
     ),
     Scenario(
+        "400 for everything",
+        "a host that takes nothing is no PostHog: what it answers is no reason to put any event aside",
+        "tries",
+        30,
+        {"number": 30, "flush_seconds": 3.0},
+        fault=faulty.status(400),
+        plain="counted",
+        exit_seconds=_SHORT,
+        flushes=False,
+    ),
+    Scenario(
         "401 all the time",
         "a key that is refused is said once, and costs no event",
         "tries",

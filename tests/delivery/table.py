@@ -9,7 +9,7 @@ from functools import partial
 
 from tests.delivery.outages import long_outage
 from tests.delivery.running import play
-from tests.delivery.scenarios import ALL
+from tests.delivery.scenarios import SCENARIOS
 from tests.delivery.verdicts import Outcome, Scenario, wrong
 
 AT_ONCE = 6
@@ -17,7 +17,7 @@ AT_ONCE = 6
 
 def chosen(outage: int, only: str) -> list[Scenario]:
     """Return the scenarios whose names hold some words, with a long outage of so many seconds."""
-    listed = [long_outage(outage) if scenario.program == "steady" else scenario for scenario in ALL]
+    listed = [long_outage(outage) if scenario.program == "steady" else scenario for scenario in SCENARIOS]
     return [scenario for scenario in listed if only in scenario.name]
 
 

@@ -50,6 +50,23 @@ def counted(of: PostHogSink, admitted: int) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("has_spool", [True, False])
+def test_a_host_that_takes_nothing_puts_no_event_aside(receiver, tmp_path, has_spool):
+    """Where 400 is the answer to everything, no event is put aside, and few are tried alone; once the host takes some,
+    all arrive but the one that it still refuses."""
+    receiver.judge = lambda batch: 400
+    to = sink(receiver, spool=str(tmp_path) if has_spool else None)
+    good, bad = emit(to, 100), emit(to, 1, poison=True)
+    assert not to.flush(1.0)
+    assert counted(to, 101).get("quarantined", 0) == 0
+    assert len(receiver.requests) < 60  # and not 200 each time
+    receiver.judge = lambda batch: 400 if any("poison" in event["properties"] for event in batch) else None
+    assert to.flush(30.0)
+    assert arrived(receiver) == sorted(good)
+    assert bad
+    assert counted(to, 101)["quarantined"] == 1
+
+
+@pytest.mark.parametrize("has_spool", [True, False])
 def test_an_event_that_is_refused_takes_no_other_with_it(receiver, tmp_path, has_spool, caplog):
     """Of 250 events two are refused with 400: these are put aside, the others arrive, each once."""
     receiver.judge = lambda batch: 400 if any("poison" in event["properties"] for event in batch) else None
