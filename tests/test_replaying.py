@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from llm_track import cli, replaying
-from tests.sinks.parcelled import PROJECT
+from llm_track.sinks.outbox import Outbox
+from llm_track.sinks.parcels import Project
+from llm_track.sinks.shelf import Shelf
+from llm_track.sinks.spool import Spool
+from llm_track.tallies import Tally
+from tests.sinks.parcelled import PROJECT, parcel
 from tests.sinks.receiver import Receiver
 from tests.sinks.test_spool import digest, left_behind
 from tests.test_worker import run, start
@@ -67,6 +72,26 @@ def test_what_is_for_another_key_needs_to_be_asked_for(receiver, tmp_path):
     assert receiver.events == []
     assert replay(tmp_path, receiver, "--all").returncode == 0
     assert len(receiver.events) == 3
+
+
+def test_all_is_also_what_is_for_projects_that_calls_named(receiver, tmp_path):
+    """What calls named a project for, in processes with another key, goes to that project, at one rate with the rest."""
+    main, named = Project("phc_other", receiver.url), Project("phc_named", receiver.url)
+    shelf = Shelf(tmp_path, 2**30, main, Tally())
+    box = Outbox(shelf.tally, lambda project: Spool(shelf, project, is_configured=project == main))
+    for project in (main, named):
+        for _ in range(20):
+            box.put(box.line(project), parcel())
+    box.leave()
+    assert replay(tmp_path, receiver, "--dry-run", "--all").stdout == f"40 events in 2 files of {tmp_path}\n"
+    done = replay(tmp_path, receiver, "--all", "--rate", "20")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted((request["body"]["api_key"], len(request["body"]["batch"])) for request in receiver.requests) == [
+        ("phc_named", 20),
+        ("phc_test", 20),
+    ]
+    assert float(done.stdout.partition("delivered in ")[2].partition(" s")[0]) >= 1.0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_posthog_that_takes_nothing_is_given_up(receiver, tmp_path, monkeypatch, capsys):

@@ -51,7 +51,7 @@ class Carriers:
         """See to it that there are enough carriers for what waits; false if none can be started."""
         if not (is_first or len(line) or line.spool is not None):
             return True
-        wanted = 1 if line.is_failing or line.rate is not None else 1 + min(len(line) // _EACH, MOST - 1)
+        wanted = 1 if line.is_failing or line.pace is not None else 1 + min(len(line) // _EACH, MOST - 1)
         with self._starting:
             while line.carriers < wanted and self._in_all < MOST_IN_ALL:
                 thread = threading.Thread(target=self._carry, args=(line,), name="llm_track carrier", daemon=True)

@@ -25,15 +25,34 @@ KEPT_BYTES = 8 * 2**20
 """... of so many bytes."""
 
 
+class Pace:
+    """How many events a second are sent at most, of all projects together."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._next_at = 0.0
+
+    @property
+    def at_once(self) -> int:
+        """How many go in one request at most."""
+        return max(min(BATCH, int(self._rate)), 1)
+
+    def went(self, number: int) -> None:
+        """Note that some are being sent."""
+        self._next_at = clock.monotonic() + number / self._rate
+
+    def seconds_to_go(self) -> float:
+        """Return how long nothing is to be sent."""
+        return max(self._next_at - clock.monotonic(), 0.0)
+
+
 class Line:
     """One project's events in memory.  Its lock is the outbox's."""
 
-    def __init__(self, project: Project, spool: Spool | None, rate: float | None = None) -> None:
+    def __init__(self, project: Project, spool: Spool | None, pace: Pace | None = None) -> None:
         self.project = project
         self.spool = spool
-        self.rate = rate
-        """How many events a second are sent at most."""
-        self._next_at = 0.0
+        self.pace = pace
         self._others: deque[Parcel] = deque()
         self._errors: deque[Parcel] = deque()
         self.bytes = 0
@@ -83,7 +102,7 @@ class Line:
         """Remove the events of the next request; they count as moving."""
         batch: list[Parcel] = []
         size = 0
-        most = BATCH if self.rate is None else max(min(BATCH, int(self.rate)), 1)
+        most = BATCH if self.pace is None else self.pace.at_once
         while self and len(batch) < most:
             queue = self._next()
             if batch and (queue[0].is_large != batch[0].is_large or size + queue[0].size > BATCH_BYTES):
@@ -94,8 +113,8 @@ class Line:
         self._oldest_moving = min(self._oldest_moving, batch[0].since) if self.moving else batch[0].since
         self.moving += len(batch)
         self._is_probing = self.is_failing
-        if self.rate is not None:
-            self._next_at = clock.monotonic() + len(batch) / self.rate
+        if self.pace is not None:
+            self.pace.went(len(batch))
         return batch
 
     def _next(self) -> deque[Parcel]:
@@ -117,9 +136,9 @@ class Line:
         """Return in how many seconds something is to be sent; ``None``: only once something happens."""
         if not self or self._is_probing:
             return None
-        now = clock.monotonic()
-        if now < (earliest := max(self._not_before, self._next_at)):
-            return earliest - now
+        seconds = max(self._not_before - clock.monotonic(), self.pace.seconds_to_go() if self.pace is not None else 0.0)
+        if seconds > 0:
+            return seconds
         if in_a_hurry or self.is_failing or len(self) >= BATCH or self.bytes >= BATCH_BYTES // 4:
             return 0.0
         return min(max(self._next()[0].since + LINGER - clock.now(), 0.0), LINGER)  # clocks are set

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from llm_track import clock
 from llm_track._guard import logger
-from llm_track.sinks.lines import KEPT, Line
+from llm_track.sinks.lines import KEPT, Line, Pace
 from llm_track.sinks.parcels import Parcel, Project
 from llm_track.sinks.spool import Spool
 from llm_track.tallies import Tally
@@ -33,7 +33,7 @@ class Outbox:
 
     def __init__(self, tally: Tally, spool_of: Callable[[Project], Spool | None], *, rate: float | None = None) -> None:
         self.tally = tally
-        self._rate = rate
+        self._pace = Pace(rate) if rate is not None else None
         self._spool_of = spool_of
         self._lines: dict[Project, Line] = {}
         self._changed = threading.Condition(threading.RLock())
@@ -44,7 +44,7 @@ class Outbox:
         """Return the line of a project."""
         found = self._lines.get(project)
         if found is None:
-            found = self._lines.setdefault(project, Line(project, self._spool_of(project), self._rate))
+            found = self._lines.setdefault(project, Line(project, self._spool_of(project), self._pace))
         return found
 
     def lines(self) -> list[Line]:

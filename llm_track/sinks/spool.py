@@ -182,13 +182,19 @@ class Spool:
             self._miss()
             open_now = {file.path for file in self._files} | _inherited_paths
             for path in self._shelf.left_behind():
-                is_meant = path.name.startswith(f"{self._prefix}-") or (self._shelf.takes_all and "+" not in path.name)
-                if is_meant and path not in open_now:
+                if self._is_meant(path.name) and path not in open_now:
                     self._adopt(path)
             for file in list(self._files):
                 self._delete(file, ())
                 if file in self._files:
                     file.shrink()
+
+    def _is_meant(self, name: str) -> bool:
+        """Tell whether a file's events go where this spool's go."""
+        if not self._shelf.takes_all:
+            return name.startswith(f"{self._prefix}-")
+        named = name.partition("+")[2].partition("-")[0]
+        return named == digest(self._project) or (self.is_configured and not named)
 
     def _miss(self) -> None:
         if self._own is not None and not self._own.is_there():
