@@ -1,11 +1,15 @@
-"""Prints the outcome of every scenario: `python -m tests.delivery.table [--outage SECONDS] [--only WORDS]`."""
+"""Prints the outcome of every scenario: `python -m tests.delivery.table [--outage SECONDS] [--only WORDS] [--write]`."""
 
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 
 from tests.delivery.outages import long_outage
 from tests.delivery.running import play
@@ -13,6 +17,9 @@ from tests.delivery.scenarios import SCENARIOS
 from tests.delivery.verdicts import Outcome, Scenario, wrong
 
 AT_ONCE = 6
+HEAD = "| scenario | with a spool: sent / lost / double | without: sent / lost (counted) / double |\n|---|---|---|"
+README = Path(__file__).parents[2] / "README.md"
+BEGIN, END = "<!-- what tests.delivery.table --write has measured -->\n", "\n<!-- until here -->"
 
 
 def chosen(outage: int, only: str) -> list[Scenario]:
@@ -43,14 +50,24 @@ def _mark(scenario: Scenario, outcome: Outcome) -> str:
     return " **!**" if wrong(scenario, outcome) else ""
 
 
+def write(rows: list[str]) -> None:
+    """Put the table where the README has one."""
+    before, _, rest = README.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    made = f"{datetime.now(timezone.utc):%Y-%m-%d}, Python {platform.python_version()}, posthog {version('posthog')}"
+    README.write_text(f"{before}{BEGIN}\n{made}:\n\n" + "\n".join([HEAD, *rows]) + f"\n{END}{after}")
+
+
 def main(arguments: list[str]) -> int:
     """Run the scenarios and print the table as Markdown; the exit code tells if every promise was kept."""
     parser = argparse.ArgumentParser(prog="python -m tests.delivery.table")
     parser.add_argument("--outage", type=int, default=6, metavar="SECONDS", help="length of the long outage")
     parser.add_argument("--only", default="", metavar="WORDS", help="scenarios whose names hold these words")
+    parser.add_argument("--write", action="store_true", help="put the table into the README, too")
     options = parser.parse_args(arguments)
-    print("| scenario | with a spool: sent / lost / double | without: sent / lost (counted) / double |\n|---|---|---|")
+    print(HEAD)
     broken: list[str] = []
+    rows: list[str] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         runs = [
             (scenario, *(
@@ -61,11 +78,14 @@ def main(arguments: list[str]) -> int:
         ]  # fmt: skip
         for scenario, *futures in runs:
             outcomes = [future and future.result() for future in futures]
-            print(row(scenario, *outcomes), flush=True)
+            rows.append(row(scenario, *outcomes))
+            print(rows[-1], flush=True)
             broken += [
                 f"{scenario.name}: {each}" for outcome in outcomes if outcome for each in wrong(scenario, outcome)
             ]
     print("\n".join(["", *broken]), file=sys.stderr)
+    if options.write:
+        write(rows)
     return 1 if broken else 0
 
 
