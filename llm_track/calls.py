@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llm_track import telemetry
+from llm_track.context import Node
 from llm_track.providers import Provider, Reading
 from llm_track.records import ModelCall
 from llm_track.settling import OpenStep
@@ -27,9 +28,15 @@ class Call(OpenStep):
     )  # fmt: skip
 
     def __init__(
-        self, provider: Provider, reading: Reading, settled: Callable[[Call], object], *, is_attempt: bool = False
+        self,
+        provider: Provider,
+        reading: Reading,
+        parent: Node | None,
+        settled: Callable[[Call], object],
+        *,
+        is_attempt: bool = False,
     ) -> None:
-        super().__init__("generation", None, settled)
+        super().__init__("generation", parent, None, settled)
         self.is_attempt = is_attempt
         """Whether it is made for another call, which tells of it."""
         self.handled = sys.exc_info()[1] if is_attempt else None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from llm_track import telemetry
+from llm_track.context import Node
 from llm_track.formats import Format
 from llm_track.masking import mask_fields
 from llm_track.records import Identity, ModelCall, Record, Request, Response
@@ -22,9 +23,15 @@ class HomemadeCall(SpanStep):
     owns_calls = True
 
     def __init__(
-        self, name: str, identity: Identity, provider: str | None, model: str | None, wire_format: Format | None
+        self,
+        name: str,
+        parent: Node | None,
+        identity: Identity,
+        provider: str | None,
+        model: str | None,
+        wire_format: Format | None,
     ) -> None:
-        super().__init__(name, "generation", identity)
+        super().__init__(name, "generation", parent, identity)
         self.provider = provider
         self.model = model
         self.format = wire_format

@@ -223,7 +223,7 @@ def _wanted_of(provider: Provider) -> Callable[[Any], bool]:
         if id(provider.held(client)) in _chosen or provider.called_for():
             _hook_beneath(provider)
             return True
-        return (name in _beneath or provider.layers) and context.owner() is not None
+        return (name in _beneath or provider.layers) and context.owner(context.current()) is not None
 
     return wanted
 

@@ -104,7 +104,7 @@ class RemoteStep(context.Node):
         outer = context.current()
         identity = inherit(outer.identity if outer is not None else context.NOBODY, **arrived.given)
         content = policies.narrower(identity.content, arrived.content)
-        super().__init__("span", replace(identity, content=content))
+        super().__init__("span", outer, replace(identity, content=content))
         self.w3c = arrived.w3c
         if arrived.trace_id:
             self.trace_id, self.id = arrived.trace_id, arrived.span_id

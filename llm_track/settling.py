@@ -24,8 +24,10 @@ class OpenStep(Node):
     untold = "polls"
     """What an ending is counted as that nothing is told of."""
 
-    def __init__(self, kind: SpanKind, identity: Identity | None, settled: Callable[[Any], object]) -> None:
-        super().__init__(kind, identity)
+    def __init__(
+        self, kind: SpanKind, parent: Node | None, identity: Identity | None, settled: Callable[[Any], object]
+    ) -> None:
+        super().__init__(kind, parent, identity)
         copied = copy_context()
         self.context: Context | None = copied
         self.surroundings = around(copied)

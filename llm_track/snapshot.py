@@ -45,7 +45,19 @@ def snapshot(value: Any) -> Any:
 
 
 def _copy(value: Any, depth: int, left: list[int]) -> Any:
-    return _copied(value, depth, left) if depth <= _USUAL else _once(_copied, value, depth, left)
+    if depth > _USUAL:
+        return _once(_copied, value, depth, left)
+    kind = type(value)
+    if not (kind is dict or kind is list) or (room := left[0] - len(value) - 1) < 0:
+        return _copied(value, depth, left)
+    depth += 1
+    if kind is dict:  # what requests are made of, in as few steps as there can be
+        left[0] = room
+        return {key: item if type(item) in _SCALARS else _copy(item, depth, left) for key, item in value.items()}
+    if _NUMBERS.issuperset(map(type, value)):
+        return value.copy()
+    left[0] = room
+    return [item if type(item) in _SCALARS else _copy(item, depth, left) for item in value]
 
 
 def _once(read: Callable[[Any, int, list[int]], Any], value: Any, depth: int, left: list[int]) -> Any:

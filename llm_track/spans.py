@@ -40,6 +40,8 @@ class LLMSpan:
 
     def _step(self) -> SpanStep | None:
         """The step that this context opened last; if it opened none, the one that was opened last anywhere."""
+        if len(self._steps) == 1:
+            return self._steps[0]
         here = (node for node in context.entered() if node in self._steps)
         found = next(here, None)
         return found if isinstance(found, SpanStep) else self._steps[-1] if self._steps else None
@@ -95,7 +97,7 @@ class LLMSpan:
             if settings().enabled:
                 outer = context.current()
                 identity = inherit(outer.identity if outer is not None else context.NOBODY, **self._given)
-                step = SpanStep(self._name or "span", self._kind, identity)
+                step = SpanStep(self._name or "span", self._kind, outer, identity)
                 step.budget = budgets.opened(self._budget, step.name)
                 held = step.enter(frame)
                 if held is not None:

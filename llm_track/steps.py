@@ -12,6 +12,7 @@ from typing import Any
 from llm_track import policies, worker
 from llm_track._guard import attempt, say_once
 from llm_track.budgets import Budget
+from llm_track.context import Node
 from llm_track.errors import ConfigurationError
 from llm_track.failures import failure_of, hold_back
 from llm_track.records import Failure, Identity, Policy, Record, Span, SpanKind
@@ -56,8 +57,8 @@ class SpanStep(OpenStep):
 
     __slots__ = ("budget", "input", "is_first", "name", "output", "own_metadata")
 
-    def __init__(self, name: str, kind: SpanKind, identity: Identity | None) -> None:
-        super().__init__(kind, identity, worker.put)
+    def __init__(self, name: str, kind: SpanKind, parent: Node | None, identity: Identity | None) -> None:
+        super().__init__(kind, parent, identity, worker.put)
         self.name = name
         self.input: Any = None
         self.output: Any = None

@@ -235,9 +235,9 @@ def _opened(
         identity = inherit(outer.identity if outer is not None else context.NOBODY, **tracking.given)
         name = str(tracking.name or getattr(function, "__qualname__", type(function).__qualname__))
         if tracking.kind == "generation":
-            step: SpanStep = HomemadeCall(name, identity, tracking.provider, tracking.model, tracking.format)
+            step: SpanStep = HomemadeCall(name, outer, identity, tracking.provider, tracking.model, tracking.format)
         else:
-            step = SpanStep(name, tracking.kind, identity)
+            step = SpanStep(name, tracking.kind, outer, identity)
         step.budget = budgets.opened(tracking.budget, name)
         if tracking.captures_input:
             step.input = attempt(_arguments, function, args, kwargs, otherwise=None)

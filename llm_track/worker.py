@@ -62,14 +62,16 @@ class _Worker:
         return made if made is not None else self.__dict__.setdefault("_queue", queue.SimpleQueue())
 
     def put(self, work: Any) -> bool:
-        if self.queue.qsize() >= LONGEST_QUEUE and not callable(work):
+        waiting = self.queue
+        if waiting.qsize() >= LONGEST_QUEUE and not callable(work):
             if self.tally.add("dropped_queue_full") == 1:
                 said = "llm_track drops events: %d are waiting. Calls are unaffected; see llm_track.stats()."
                 logger.warning(said, LONGEST_QUEUE)
             return False
         leaving.owe()
-        self._markers += [None] * callable(work)
-        self.queue.put(work)
+        if callable(work):
+            self._markers.append(None)
+        waiting.put(work)
         if self._thread is None:
             self.start()
         return True

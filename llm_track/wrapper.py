@@ -88,7 +88,8 @@ def _start(
     """Begin a call, unless nobody wants to know; one that an outer call owns is an attempt of that call."""
     if not settings().enabled:
         return None
-    owner = context.owner()
+    around = context.current()
+    owner = context.owner(around)
     if owner is not None and not isinstance(owner, Call):
         return None
     owner = None if owner is not None and _is_aside(owner) else owner
@@ -97,12 +98,12 @@ def _start(
     reading = _read(target, owner is not None and owner.provider is provider, Invocation(instance, args, kwargs))
     if owner is not None and reading is not None and owner.reading.kind == "endpoint" != reading.kind:
         owner, reading = None, target.read(Invocation(instance, args, kwargs))  # a model that an endpoint asks
-    if reading is None or _is_same_call(context.current(), provider, reading):
+    if reading is None or _is_same_call(around, provider, reading):
         return None
     if owner is None:
-        return Call(provider, reading, worker.put)
-    _note_failed(context.current(), provider)
-    attempt = _attempt(provider, reading)
+        return Call(provider, reading, around, worker.put)
+    _note_failed(around, provider)
+    attempt = _attempt(provider, reading, around)
     owner.attempts.append(attempt)
     return attempt
 
@@ -131,8 +132,8 @@ def _is_one_of(modules: tuple[str, ...], name: Any) -> bool:
     return isinstance(name, str) and name.startswith(modules)
 
 
-def _attempt(provider: Provider, reading: Reading) -> Call:
-    return Call(provider, reading, lambda call: None, is_attempt=True)
+def _attempt(provider: Provider, reading: Reading, around: context.Node | None) -> Call:
+    return Call(provider, reading, around, lambda call: None, is_attempt=True)
 
 
 def _note_failed(around: context.Node | None, provider: Provider) -> None:
@@ -142,7 +143,7 @@ def _note_failed(around: context.Node | None, provider: Provider) -> None:
         return  # no error of an API: LiteLLM handles others on its way, such as that no event loop runs
     assert error is not None
     if around.is_attempt and not around.attempts and error is not around.handled:
-        failed = _attempt(provider, around.reading)
+        failed = _attempt(provider, around.reading, around)
         failed.started = around.started
         failed.fail(error)
         around.attempts.append(failed)

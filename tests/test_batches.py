@@ -40,7 +40,7 @@ def a_call(answer: Answer | None = None, *, result: Any = None, batch: str | Non
     """Return a call that fetched something."""
     provider = Provider("p", "p", (), to_json=lambda given: given, failure=lambda error: {})
     reading = Reading(kind="endpoint", name="files.content", provider="p", body={}, batch=batch)
-    call = Call(provider, reading, lambda settled: None)
+    call = Call(provider, reading, None, lambda settled: None)
     call.answer = answer
     call.finish(result)
     return call

@@ -21,7 +21,7 @@ PROVIDER = Provider("snail", "snail", (), to_json=lambda result: None, failure=l
 
 def followed(made: Any) -> tuple[Any, Call]:
     """Follow a generator; return what the program gets, and the call."""
-    call = Call(PROVIDER, Reading("generation", "chat", "snail", {}), lambda call: None)
+    call = Call(PROVIDER, Reading("generation", "chat", "snail", {}), None, lambda call: None)
     return generators.pursue(call, made), call
 
 

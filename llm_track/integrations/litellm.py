@@ -21,7 +21,7 @@ from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger  # pyright: ignore[reportMissingImports]  # only here
 
-from llm_track import closing, worker
+from llm_track import closing, context, worker
 from llm_track._guard import guarded, logger
 from llm_track.calls import Call
 from llm_track.config import settings
@@ -131,7 +131,7 @@ def _function_at(route: str) -> str | None:
 
 
 def _call(reading: Reading, started: Any) -> Call:
-    call = Call(litellm.PROVIDER, reading, worker.put)
+    call = Call(litellm.PROVIDER, reading, context.current(), worker.put)
     if isinstance(started, datetime):
         call.started = perf_counter() - max((datetime.now(started.tzinfo) - started).total_seconds(), 0.0)
     return call

@@ -110,6 +110,7 @@ _CLASSES: dict[str, str] = {
 """Client class -> who bills, wherever its requests are routed."""
 
 
+@lru_cache(maxsize=256)
 def biller(client: type, base_url: str, default: str) -> str:
     """Return who bills for the calls of a client: by its class, else by its host, else by its SDK's own name."""
     for parent in client.__mro__:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,37 +34,45 @@ def by_path(
     Where results of batches are fetched, ``batch`` finds the provider's id of the batch, or of the file, in the path.
     """
 
-    def read(invocation: Invocation) -> Reading | None:
-        options = options_of(invocation)
-        if options is None or _is_tracked_by_posthog(invocation.instance):
-            return None
-        base_url, path = _address(getattr(invocation.instance, "base_url", ""), str(options.url))
-        posted = options.method.lower() == "post"
+    @lru_cache(maxsize=512)  # a program asks the same few endpoints again and again
+    def endpoint(method: str, url: str) -> tuple[str | None, Kind, str, Format | None, str | None]:
+        host, path = _address(url)
+        posted = method.lower() == "post"
         results = None if posted else batch.search(path)
         path = next((known for known in (path, _unversioned(path)) if known in names), path)
         kind, wire_format = endpoints.get(path, _ENDPOINT) if posted else _ENDPOINT
+        name = (names.get(path) if posted else None) or endpoint_name(method, path)
+        return host, kind, name, wire_format, results and results[1]
+
+    def read(invocation: Invocation) -> Reading | None:
+        options, client = options_of(invocation), invocation.instance
+        if options is None or _is_tracked_by_posthog(type(client)):
+            return None
+        host, kind, name, wire_format, results = endpoint(options.method, str(options.url))
+        base_url = getattr(client, "base_url", "") if host is None else host
         return Reading(
             kind=kind,
-            name=(names.get(path) if posted else None) or endpoint_name(options.method, path),
-            provider=biller(type(invocation.instance), str(base_url), default_provider),
+            name=name,
+            provider=biller(type(client), str(base_url), default_provider),
             body=request_body(options),
             format=wire_format,
             base_url=base_url,
             stream=bool(invocation.kwargs.get("stream", False)),
             asked=options,
-            batch=results and results[1],
-            secrets=partial(_secrets, weakref.ref(invocation.instance), options),
+            batch=results,
+            secrets=partial(_secrets, weakref.ref(client), options),
         )
 
     return read
 
 
-def _address(base_url: Any, url: str) -> tuple[Any, str]:
-    """Where a request goes, and its path there; a request may name another host than its client's."""
+def _address(url: str) -> tuple[str | None, str]:
+    """The host that a request names, if it is another than its client's, and its path there."""
+    host = None
     if url[:8].lower().startswith(("http://", "https://")):
         parts = urlsplit(url)
-        base_url, url = f"{parts.scheme}://{parts.netloc}", parts.path
-    return base_url, "/" + url.partition("?")[0].strip("/")
+        host, url = f"{parts.scheme}://{parts.netloc}", parts.path
+    return host, "/" + url.partition("?")[0].strip("/")
 
 
 def _unversioned(path: str) -> str:
@@ -74,12 +82,13 @@ def _unversioned(path: str) -> str:
     return "/" + "/".join(segments[versions[-1] + 1 :]) if versions else path
 
 
-def _is_tracked_by_posthog(client: Any) -> bool:
+@lru_cache(maxsize=64)
+def _is_tracked_by_posthog(client: type) -> bool:
     """The clients of ``posthog.ai`` send their own events; a second one would double tokens and cost."""
-    its_own = any(parent.__module__.startswith("posthog.ai") for parent in type(client).__mro__)
+    its_own = any(parent.__module__.startswith("posthog.ai") for parent in client.__mro__)
     if its_own:
         say_once(
-            f"llm_track leaves the calls of {type(client).__module__}.{type(client).__qualname__} to it: that client "
+            f"llm_track leaves the calls of {client.__module__}.{client.__qualname__} to it: that client "
             "sends its own events. Use the SDK's own client class to have them tracked by llm_track."
         )
     return its_own

@@ -49,9 +49,12 @@ def withdraws(reading: Reading, error: BaseException) -> bool:
 
 def hide_usage(chunk: Any) -> bool:
     """Tell whether a chunk is the one that only carries usage; take the empty ``usage`` off the others."""
-    if getattr(chunk, "usage", None) is not None:
+    try:
+        usage, said = chunk.usage, chunk.__pydantic_fields_set__
+    except AttributeError:  # a chunk of Pydantic 1, or of another endpoint
+        usage, said = getattr(chunk, "usage", None), getattr(chunk, "model_fields_set", None)
+    if usage is not None:
         return not getattr(chunk, "choices", True)
-    said: set[str] | None = getattr(chunk, "model_fields_set", None)
     if said is not None:
         said.discard("usage")
     return False
