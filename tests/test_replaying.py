@@ -75,7 +75,7 @@ def test_what_is_for_another_key_needs_to_be_asked_for(receiver, tmp_path):
 
 
 def test_all_is_also_what_is_for_projects_that_calls_named(receiver, tmp_path):
-    """What calls named a project for, in processes with another key, goes to that project, at one rate with the rest."""
+    """What processes with another key had for a project that calls named goes there, at one rate with the rest."""
     main, named = Project("phc_other", receiver.url), Project("phc_named", receiver.url)
     shelf = Shelf(tmp_path, 2**30, main, Tally())
     box = Outbox(shelf.tally, lambda project: Spool(shelf, project, is_configured=project == main))

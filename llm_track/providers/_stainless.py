@@ -46,14 +46,15 @@ def by_path(
 
     def read(invocation: Invocation) -> Reading | None:
         options, client = options_of(invocation), invocation.instance
-        if options is None or _is_tracked_by_posthog(type(client)):
+        client_class: Any = type(client)
+        if options is None or _is_tracked_by_posthog(client_class):
             return None
         host, kind, name, wire_format, results = endpoint(options.method, str(options.url))
         base_url = getattr(client, "base_url", "") if host is None else host
         return Reading(
             kind=kind,
             name=name,
-            provider=biller(type(client), str(base_url), default_provider),
+            provider=biller(client_class, str(base_url), default_provider),
             body=request_body(options),
             format=wire_format,
             base_url=base_url,

@@ -25,6 +25,7 @@ def _asking(chats: bool) -> Callable[[Invocation], Reading | None]:
 
     def read(invocation: Invocation) -> Reading | None:
         client, given = _client_of(invocation.instance), invocation.kwargs
+        client_class: Any = type(client)
         path, body = given.get("path"), given.get("body")
         if not isinstance(path, str) or chats is not (path == _CHAT):
             return None
@@ -32,7 +33,7 @@ def _asking(chats: bool) -> Callable[[Invocation], Reading | None]:
         return Reading(
             kind="generation" if chats else "endpoint",
             name="chat.completions" if chats else endpoint_name(str(given.get("method")), path),
-            provider=biller(type(client), base_url, "ai21"),
+            provider=biller(client_class, base_url, "ai21"),
             body=snapshot(dict(body)) if isinstance(body, Mapping) else {},
             format=chat_completions if chats else None,
             base_url=base_url,

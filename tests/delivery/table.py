@@ -1,4 +1,4 @@
-"""Prints the outcome of every scenario: `python -m tests.delivery.table [--outage SECONDS] [--only WORDS] [--write]`."""
+"""Prints the outcome of every scenario: `python -m tests.delivery.table [--outage SECONDS] [--only WORDS]`."""
 
 from __future__ import annotations
 
