@@ -57,7 +57,7 @@ def told(call: Call) -> dict[str, Any]:
     said = {
         "http_status": last.answer.status,
         "request_id": last.answer.request_id,
-        "url": last.answer.url,
+        "url": str(last.answer.url),
         "retries": last.answer.retries,
     }
     return {key: value for key, value in said.items() if value is not None}

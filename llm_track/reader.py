@@ -266,5 +266,5 @@ def _status(call: Call, said: Mapping[str, Any]) -> int:
 
 
 def _request_url(answer: Answer | None, said: Mapping[str, Any]) -> str | None:
-    address = answer.url if answer is not None else said.get("url")
+    address = str(answer.url) if answer is not None else said.get("url")
     return safe_url(address) if address else None

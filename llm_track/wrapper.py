@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from inspect import isawaitable, iscoroutinefunction
 from time import perf_counter
+from types import GeneratorType
 from typing import Any
 
 from llm_track import answers, attempts, budgets, context, worker
@@ -52,11 +53,17 @@ def call_wrapper(provider: Provider, target: Target, wanted: Callable[[Any], boo
             raise
         finally:
             context.swap(before)
-        if isawaitable(result):
+        if _is_awaitable(result):
             return named(_drive(call, unstarted.hold(result), lambda: wrapped(*args, **kwargs)), result)
         return _observe(call, result)
 
     return wrapper
+
+
+def _is_awaitable(result: Any) -> bool:
+    """Tell whether the answer has to be awaited; as `inspect` does, but for classes registered as such by hand."""
+    kind = type(result)
+    return hasattr(kind, "__await__") or (kind is GeneratorType and isawaitable(result))
 
 
 def _ask(call: Call, wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -239,7 +246,7 @@ def _answer(call: Call) -> tuple[Any, Answer] | None:
         return None
     response, retries = call.provider.answer(call.witnessed)
     call.witnessed = None
-    answer = Answer(response.status_code, response.headers, str(response.request.url), retries)
+    answer = Answer(response.status_code, response.headers, response.request.url, retries)
     if response.is_stream_consumed or response.is_closed:
         answer.content = attempt(lambda: response.content, otherwise=None)  # closed unread, it has none
         answer.ended, answer.times = answer.content is not None, [perf_counter()]

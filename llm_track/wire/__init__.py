@@ -35,7 +35,8 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    url: str
+    url: Any
+    """Where it came from, as the HTTP library has it: written as text on the worker."""
     retries: int | None = None
     content: bytes | None = None
     """The whole body.  ``None`` while, or when, it was read in pieces."""
