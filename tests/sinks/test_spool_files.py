@@ -8,8 +8,9 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -74,9 +75,8 @@ def test_a_row_of_garbage_costs_no_other(receiver, tmp_path, garbage):
     assert sink is not None
     assert sink.delivery is not None
     eventually(lambda: sink.tally["delivered"] + sink.tally["quarantined"] >= 7)
-    assert sorted(event["uuid"] for event in receiver.events) == sorted(
-        each.uuid for each in made if each is not made[3]
-    )
+    whole = [each.uuid for each in made if each is not made[3]]
+    assert sorted(event["uuid"] for event in receiver.events) == sorted(whole)
     assert (sink.tally["quarantined"], sink.tally["adopted"]) == (1, 7)
     balance(sink.delivery.outbox, 0)
     assert len(list((tmp_path / "quarantine").iterdir())) == 1
@@ -88,7 +88,8 @@ def test_a_row_of_garbage_costs_no_other(receiver, tmp_path, garbage):
 def test_a_spool_that_was_emptied_takes_events_again(tmp_path, monkeypatch, most_bytes):
     """The cap counts what is used: a file that was full takes as many events once those in it are delivered, however
     small the cap is."""
-    monkeypatch.setattr(shelf.Shelf, "_measured", property(lambda self: -1e9, lambda self, value: None), raising=False)
+    seconds = count(10, 2)
+    monkeypatch.setattr(shelf, "clock", SimpleNamespace(monotonic=lambda: next(seconds)))  # measures each time
     box = spooled(tmp_path, most_bytes=most_bytes)
     line = box.line(PROJECT)
     rng = random.Random(1)
@@ -97,7 +98,7 @@ def test_a_spool_that_was_emptied_takes_events_again(tmp_path, monkeypatch, most
         for _ in range(most_bytes // 2_000):
             box.put(line, parcel(noise=rng.randbytes(2_000).hex()))
         stored.append(box.tally["spooled"])
-        assert tmp_path.joinpath(next(iter(tmp_path.glob("*.spool")))).stat().st_size <= most_bytes + 16 * 1024
+        assert next(tmp_path.glob("*.spool")).stat().st_size <= most_bytes + 16 * 1024
         with box.hurry():
             while batch := box.take_now(line):
                 box.settle(line, batch, "delivered")
