@@ -28,6 +28,17 @@ def uninterrupted(work: Callable[[], None]) -> None:
         raise error
 
 
+def is_started(thread: threading.Thread) -> bool:
+    """Start a thread; false where none starts any more, as the interpreter ends."""
+    try:
+        thread.start()
+    except RuntimeError:
+        if threading.main_thread().is_alive():
+            raise
+        return False
+    return True
+
+
 def before_os_exit(work: Callable[[], object]) -> None:
     """Have something done before `os._exit` ends the process, from now on; the last work that was given counts.
 

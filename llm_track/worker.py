@@ -14,7 +14,7 @@ from contextlib import suppress
 from time import process_time
 from typing import TYPE_CHECKING, Any
 
-from llm_track import batches, context, forking, leaving, pipeline, reader
+from llm_track import batches, context, ending, forking, leaving, pipeline, reader
 from llm_track._guard import guarded, logger, own_thread
 from llm_track.clock import monotonic, now
 from llm_track.config import Settings, settings
@@ -90,8 +90,8 @@ class _Worker:
                     prepare()
                 if self._thread is None and not _exiting:
                     thread = threading.Thread(target=self._run, name="llm_track", daemon=True)
-                    thread.start()
-                    self._thread = thread
+                    if ending.is_started(thread):
+                        self._thread = thread
         finally:
             self._starting.release()
 

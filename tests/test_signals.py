@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 
+from tests.delivery import faulty
+from tests.delivery.faulty import Faulty
 from tests.sinks.receiver import Receiver
 from tests.test_worker import names, run
 
@@ -67,3 +70,32 @@ def test_in_another_thread_one_line_says_that_it_cannot_be(receiver):
     done = run(program, receiver.url)
     assert done.returncode == 0
     assert "only the main thread may ask for that" in done.stderr
+
+
+HANGS = """
+import os, signal, time, llm_track
+from contextlib import nullcontext
+from llm_track import worker
+worker.EXIT_SECONDS = 2.0
+llm_track.configure(flush_on_sigterm=True, exit_seconds=1)
+for number in range(300):
+    with llm_track.llm_span("ended"): pass
+worker.make_events(30)
+with {held}:
+    print(time.monotonic(), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("held", ["nullcontext()", "worker.current().sink.delivery.outbox._changed"])
+def test_the_end_by_sigterm_comes_in_bounded_time(held):
+    """Where PostHog hangs, the signal ends the process after `exit_seconds`, be it that it struck amid something for
+    which delivery has to wait: then after so long as making events may take, too."""
+    with Faulty(faulty.HANGS) as host:
+        done = run(HANGS.format(held=held), host.url)
+        ended = time.monotonic()
+    assert done.returncode == -signal.SIGTERM
+    assert ended - float(done.stdout) < 25.0
+    assert host.stored == []
+    assert "Traceback" not in done.stderr

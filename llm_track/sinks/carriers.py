@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -130,9 +131,12 @@ class Carriers:
     def _unpacked(self, line: Line, left: _Left) -> Packed:
         found: Packed = []
         for parcel in list(left.parcels):
-            try:
-                found.append((parcel, unpack(parcel.packed)))
-            except ValueError:
+            message: Message = {}
+            with suppress(ValueError):
+                message = unpack(parcel.packed)
+            if message.get("uuid") == parcel.uuid:  # by which the client says what became of it
+                found.append((parcel, message))
+            else:
                 self._give_up(line, parcel, "it cannot be read", left)
         return found
 

@@ -141,7 +141,8 @@ class Line:
             return seconds
         if in_a_hurry or self.is_failing or len(self) >= BATCH or self.bytes >= BATCH_BYTES // 4:
             return 0.0
-        return min(max(self._next()[0].since + LINGER - clock.now(), 0.0), LINGER)  # clocks are set
+        left = self._next()[0].since + LINGER - clock.now()
+        return left if 0.0 < left <= LINGER else 0.0  # clocks are set back: what is of later than now waits for nobody
 
     def hurry(self) -> None:
         """Try at once, whatever failed before, unless PostHog itself said when to come back."""

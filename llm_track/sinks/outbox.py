@@ -108,8 +108,8 @@ class Outbox:
         return None
 
     def unserved(self) -> list[Line]:
-        """Return the lines that nobody serves, the one that may be tried first at the front."""
-        found = [line for line in self.lines() if len(line) and not line.carriers]
+        """Return the lines that nobody serves, the one that may be tried first at the front; once closed, none."""
+        found = [line for line in self.lines() if len(line) and not line.carriers and not self.is_closed]
         return sorted(found, key=lambda line: line.seconds_to_go(in_a_hurry=True) or 0.0)
 
     def take_now(self, line: Line) -> list[Parcel]:

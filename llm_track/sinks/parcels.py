@@ -19,6 +19,7 @@ from llm_track.snapshot import jsonable
 
 Message = dict[str, Any]
 """``event``, ``distinct_id``, ``properties``, ``timestamp`` (ISO 8601), ``uuid`` and ``groups``."""
+_KEYS = {"event", "distinct_id", "properties", "timestamp", "uuid", "groups"}
 
 
 class Project(NamedTuple):
@@ -99,7 +100,7 @@ def unpack(packed: bytes) -> Message:
         message = json.loads(zlib.decompress(packed))
     except (zlib.error, UnicodeDecodeError) as error:
         raise ValueError(str(error)) from error
-    if not isinstance(message, dict) or not isinstance(message.get("properties"), dict):
+    if not isinstance(message, dict) or not message.keys() >= _KEYS or not isinstance(message["properties"], dict):
         raise ValueError("no event")
     return message
 

@@ -219,12 +219,13 @@ class Spool:
                 self._files.pop().close()
 
     def _not_ours(self, path: Path, error: sqlite3.OperationalError, *, is_young: bool) -> None:
-        """A file that was begun, and has no tables, or one that may not be read."""
+        """A file that was begun, and has no tables, or one that may not be read, or that is gone."""
         if "no such table" in str(error):
             if not is_young:
                 spool_files.remove(path)
             return
-        say_once(f"llm_track cannot open {path} in the spool ({error}); it is left where it is.")
+        if path.exists():
+            say_once(f"llm_track cannot open {path} in the spool ({error}); it is left where it is.")
 
     def close(self) -> None:
         """Close all files, for good; those that are empty are removed."""

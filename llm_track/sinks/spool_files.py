@@ -10,6 +10,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class SpoolFile:
             try:
                 found.append(self._parcel(*row))
                 taken += len(found[-1].packed)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 unreadable[row[0]] = repr(row).encode("utf-8", "replace")
             if taken >= most_bytes:
                 break
@@ -85,7 +86,9 @@ class SpoolFile:
         return found, unreadable
 
     def _parcel(self, row: int, uuid: Any, since: Any, size: Any, is_error: Any, is_large: Any, packed: Any) -> Parcel:
-        parcel = Parcel(str(uuid), bytes(packed), int(size), bool(is_error), bool(is_large), float(since), row, self)
+        if not isinstance(packed, bytes) or not isfinite(since):
+            raise ValueError("no event")
+        parcel = Parcel(str(uuid), packed, int(size), bool(is_error), bool(is_large), float(since), row, self)
         parcel.is_adopted = self.is_adopted
         return parcel
 
@@ -200,7 +203,9 @@ def count(path: Path) -> int:
 
 def _connect(path: Path) -> sqlite3.Connection:
     address = f"{path.absolute().as_uri()}?mode=rw"  # a file that is not there any more is not made anew
-    return sqlite3.connect(address, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(address, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")  # a text that is none costs its row only
+    return connection
 
 
 def _lock(connection: sqlite3.Connection) -> None:

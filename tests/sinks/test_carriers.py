@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +43,12 @@ def emit(to: PostHogSink, number: int, **properties: Any) -> list[str]:
 
 def arrived(receiver: Receiver) -> list[str]:
     return sorted(event["uuid"] for event in receiver.events)
+
+
+def threads_since(before: set[threading.Thread]) -> list[threading.Thread]:
+    """Return the threads of carriers and of clients that are new and alive."""
+    new = [each for each in threading.enumerate() if each not in before]
+    return [each for each in new if each.name == "llm_track carrier" or type(each).__module__.startswith("posthog")]
 
 
 def counted(of: PostHogSink, admitted: int) -> dict[str, int]:
@@ -140,6 +148,39 @@ def test_every_project_gets_its_own_however_many_there_are(receiver):
     assert keys == sorted(f"phc_{number}" for number in range(40))
     counted(to, 40)
     to.close()
+
+
+def test_a_spool_keeps_no_carrier_from_the_projects_that_calls_name(receiver, tmp_path):
+    """With a spool, twelve projects that calls name, more than there are carriers, each get all their events."""
+    to = sink(receiver, spool=str(tmp_path))
+    for number in range(36):
+        assert to.emit(replace(EVENT, uuid=str(uuid.uuid4()), project=(f"phc_{number % 12}", None)))
+    assert to.flush(60.0)
+    found = Counter(key for each in receiver.requests for key in [each["body"]["api_key"]] * len(each["body"]["batch"]))
+    assert found == {f"phc_{number}": 3 for number in range(12)}
+    counted(to, 36)
+    to.close()
+    assert list(tmp_path.glob("*.spool")) == []
+
+
+@pytest.mark.parametrize("has_spool", [True, False])
+@pytest.mark.parametrize("status", [200, 503])
+def test_carriers_of_a_closed_sink_leave(receiver, tmp_path, has_spool, status):
+    """Of a sink that is closed no thread stays, its clients' included, be it that events wait for two projects."""
+    before = set(threading.enumerate())
+    receiver.refusing["/batch/"] = status
+    to = sink(receiver, spool=str(tmp_path) if has_spool else None)
+    emit(to, 3)
+    assert to.emit(replace(EVENT, uuid=str(uuid.uuid4()), project=("phc_named", None)))
+    assert to.flush(30.0 if status == 200 else 3.0) is (status == 200)
+    assert len(threads_since(before)) >= 2
+    to.close()
+    until = clock.monotonic() + 30.0
+    while (left := threads_since(before)) and clock.monotonic() < until:
+        left[0].join(0.1)
+    assert left == []
+    assert to.delivery is not None
+    assert [line.carriers for line in to.delivery.outbox.lines()] == [0, 0]
 
 
 def test_a_project_that_is_down_does_not_hold_up_the_others(receiver):
