@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
+from datetime import datetime
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
@@ -117,12 +118,17 @@ def _capture(client: Any, message: Message, *, is_large: bool) -> bool:
             message["event"],
             distinct_id=message["distinct_id"],
             properties=message["properties"],
-            timestamp=message["timestamp"],
+            timestamp=_moment(message["timestamp"]),
             uuid=message["uuid"],
             groups=message["groups"],
         )
         is not None
     )
+
+
+def _moment(said: str | None) -> datetime | None:
+    """Return the time of an event as an object: the oldest clients take no text."""
+    return None if said is None else datetime.fromisoformat(said.replace("Z", "+00:00"))
 
 
 def _unfinished(client: Any) -> bool:
