@@ -53,6 +53,11 @@ OLDEST = (
 """The oldest supported SDKs of providers that nothing else pins."""
 
 
+CLIENT = ("tests/sinks", "tests/test_worker.py", "tests/test_processes.py")
+ESSENTIAL = "orderly or flush or kill or fork or threads or hangs or slow or 503 or 413 or 400 or TLS or gevent"
+"""Scenarios in which a client does what clients of other releases may do otherwise."""
+
+
 def _test(session: nox.Session, *arguments: str, **environment: str) -> None:
     """Run tests, none of which may be left out."""
     session.chdir(ROOT)  # nox starts where its file is
@@ -80,6 +85,14 @@ def with_oldest_providers(session: nox.Session) -> None:
     """All of `OLDEST`."""
     session.install("-e", f"{ROOT}[test,test-providers]", "pytest-xdist", *OLDEST)
     _test(session, "tests/providers")
+
+
+@nox.session(name="posthog-oldest", python="3.10")
+def with_oldest_posthog(session: nox.Session) -> None:
+    """The oldest posthog client that is supported: all that knows the client, and what becomes of events."""
+    session.install("-e", f"{ROOT}[test]", "pytest-xdist", "posthog==7.38.0")
+    _test(session, *CLIENT, "--dist", "loadfile")
+    session.run(*PYTEST[:-2], "tests/delivery/test_matrix.py", "-k", ESSENTIAL)  # it has processes of its own
 
 
 @nox.session(name="vertexai", python="3.13")

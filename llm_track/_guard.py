@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from llm_track.errors import ConfigurationError
 
@@ -30,12 +31,13 @@ raised_in_background: list[BaseException] = []
 """Faults of the worker's thread under pytest, for `llm_track.testing` to raise where a test can see them."""
 
 
-_own = threading.local()
+_own: WeakSet[threading.Thread] = WeakSet()
+"""Not a `threading.local`: all greenlets would share what was made before gevent replaced that."""
 
 
 def own_thread() -> None:
     """Note that this thread is llm_track's own: nobody interrupts it, so whatever is raised there is a fault."""
-    _own.thread = True
+    _own.add(threading.current_thread())
 
 
 def under_pytest() -> bool:
@@ -63,7 +65,7 @@ class guarded:  # noqa: N801  a context manager that reads as a word: "with guar
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None or not (isinstance(error, Exception) or getattr(_own, "thread", False)):
+        if error is None or not (isinstance(error, Exception) or threading.current_thread() in _own):
             return False
         if under_pytest():
             if self.background:

@@ -50,7 +50,6 @@ class _Worker:
         self.sampler = Sampler()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._prepared = threading.Event()
         self._markers: list[None] = []
         """One for each entry of the queue that is something to do.  A number that two threads change is soon wrong."""
         self._handling = False
@@ -89,6 +88,7 @@ class _Worker:
                 for prepare in _when_started:
                     prepare()
                 if self._thread is None and not _exiting:
+                    self._prepared = threading.Event()
                     thread = threading.Thread(target=self._run, name="llm_track", daemon=True)
                     if ending.is_started(thread):
                         self._thread = thread
@@ -101,8 +101,9 @@ class _Worker:
         with _busy, guarded("prepare the delivery of events", background=True):
             self._sink()  # builds the client now, while the program still runs: it starts threads of its own
         self._prepared.set()
-        while True:
-            self._handle(self.queue.get())
+        while (work := self.queue.get()) is not None:
+            if _worker is self:  # not in a child: gevent's threads go on there
+                self._handle(work)
 
     def _handle(self, work: Any) -> None:
         if callable(work):

@@ -38,7 +38,7 @@ class Outbox:
         self._lines: dict[Project, Line] = {}
         self._changed = threading.Condition(threading.RLock())
         self._hurrying = 0
-        self.is_closed = False
+        self.is_closed = self._is_inherited = False
 
     def line(self, project: Project) -> Line:
         """Return the line of a project."""
@@ -93,6 +93,8 @@ class Outbox:
         """
         until = clock.monotonic() + IDLE_SECONDS
         with self._changed:
+            while self._is_inherited:  # gevent's threads go on in a child, and fail where they end
+                self._changed.wait()
             while not self.is_closed:
                 left = until - clock.monotonic()
                 seconds = line.seconds_to_go(in_a_hurry=self._hurrying > 0)
@@ -230,6 +232,9 @@ class Outbox:
 
     def inherit(self) -> None:
         """In a child: what is here is the parent's."""
+        self._is_inherited = self.is_closed = True
+        self._spool_of = lambda _: None
         for line in self.lines():
             if line.spool is not None:
                 line.spool.inherit()
+        self._lines = {}

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
+from datetime import datetime
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
@@ -53,6 +55,7 @@ class Sender:
         self._project = project
         self._failed: dict[str, Exception] = {}
         self._client: Any = None
+        self._process = os.getpid()
         self.seconds = _PATIENCE
         """How long a batch may take."""
 
@@ -69,10 +72,12 @@ class Sender:
 
     def send(self, parcels: Sequence[tuple[Parcel, Message]]) -> dict[str, Exception]:
         """Send a batch; return what went wrong, by the uuid of the event."""
+        asked = [parcel.uuid for parcel, _ in parcels]
+        if os.getpid() != self._process:  # gevent's threads go on in a child
+            return dict.fromkeys(asked, UnsentError("its parent sends it"))
         self.prepare()
         failed: dict[str, Exception] = {}
-        self._failed = failed
-        client, asked = self._client, [parcel.uuid for parcel, _ in parcels]
+        self._failed, client = failed, self._client
         with nullcontext() if client.sync_mode else _FORK:
             self._give(parcels, clock.monotonic() + self.seconds)
         if not client.sync_mode:
@@ -113,12 +118,17 @@ def _capture(client: Any, message: Message, *, is_large: bool) -> bool:
             message["event"],
             distinct_id=message["distinct_id"],
             properties=message["properties"],
-            timestamp=message["timestamp"],
+            timestamp=_moment(message["timestamp"]),
             uuid=message["uuid"],
             groups=message["groups"],
         )
         is not None
     )
+
+
+def _moment(said: str | None) -> datetime | None:
+    """Return the time of an event as an object: the oldest clients take no text."""
+    return None if said is None else datetime.fromisoformat(said.replace("Z", "+00:00"))
 
 
 def _unfinished(client: Any) -> bool:
@@ -157,12 +167,14 @@ def _made(kind: Any, project: Project, gave_up: Any, seconds: float) -> Any:
         "enable_local_evaluation": False,  # a forked child would poll for flags
     }
     client = kind.__new__(kind)
+    _leave_to_parent(client)
     _own.is_building = True
     try:
         client.__init__(project.key, **options)
     except RuntimeError:  # the interpreter ends, and lets no thread start: each event is sent where it is captured
         _unhook(client)
         client = kind(project.key, sync_mode=True, timeout=max(min(_REQUEST, seconds), 0.1), **options)
+        _leave_to_parent(client)
     finally:
         _own.is_building = False
     _unhook(client)
@@ -185,6 +197,15 @@ def composer(project: Project, before_send: Any) -> Any:
 
     options = {"host": project.host, "send": False, "before_send": before_send, "enable_local_evaluation": False}
     return Posthog(project.key, **options)
+
+
+def _leave_to_parent(client: Any) -> None:
+    """Start no thread in a forked child, where nobody uses this client.
+
+    Under gevent to start one is to let others run: all greenlets of the parent would, before the fork returns, and even
+    in a child that is about to become another program.
+    """
+    client._reinit_after_fork = lambda: None
 
 
 def _unhook(client: Any) -> None:

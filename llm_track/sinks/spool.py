@@ -244,7 +244,7 @@ class Spool:
         for file in self._files:
             _inherited_paths.add(file.path)
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(file._connection))
-        self._files, self._own = [], None
+        self._files, self._own, self._is_closed = [], None, True
 
 
 _inherited_paths: set[Path] = set()

@@ -86,6 +86,8 @@ class Process:
             self._outcome.stats[said["pid"]] = said["stats"]
         if "flushed" in said:
             self._outcome.flushed.append(said["flushed"])
+        if "turn" in said:
+            self._outcome.turns.append(said["turn"])
         if "ask" in said:
             self._obey(said["ask"])
             self._process.stdin.write("done\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.delivery.disks import DISKS
 from tests.delivery.endings import ENDINGS, PROCESSES
+from tests.delivery.loops import LOOPS
 from tests.delivery.outages import ANSWERS, OUTAGES
 
-SCENARIOS = [*ENDINGS, *PROCESSES, *OUTAGES, *ANSWERS, *DISKS]
+SCENARIOS = [*ENDINGS, *PROCESSES, *OUTAGES, *ANSWERS, *DISKS, *LOOPS]

@@ -14,7 +14,12 @@ from tests.delivery.verdicts import Outcome, wrong
 AT_ONCE = 6
 """Scenarios that run at the same time: most of them wait most of the time."""
 ROWS = [
-    pytest.param(scenario, spooled, id=f"{scenario.name}, {'spool' if spooled else 'memory'}")
+    pytest.param(
+        scenario,
+        spooled,
+        id=f"{scenario.name}, {'spool' if spooled else 'memory'}",
+        marks=pytest.mark.skipif(not scenario.can_be_played, reason=f"{scenario.needs} is not installed"),
+    )
     for scenario in SCENARIOS
     for spooled in (True, False)
     if (scenario.spool if spooled else scenario.plain) is not None
@@ -29,6 +34,7 @@ def outcomes(request: pytest.FixtureRequest) -> Iterator[dict[tuple[str, bool], 
         running = {
             (given["scenario"].name, given["spooled"]): pool.submit(play, given["scenario"], spooled=given["spooled"])
             for given in asked
+            if given["scenario"].can_be_played
         }
         yield running
         for future in running.values():

@@ -48,6 +48,7 @@ def test_a_kept_promise_is_no_fault():
         (outcome(ONE, TWO, stats={7: {"fault: OSError": 1}}), "process 7 swallowed fault: OSError"),
         (outcome(ONE, TWO, flushed=[True, False]), "flush returned [True, False], not True"),
         (outcome(ONE, TWO, readable=["file"]), "others may read file"),
+        (outcome(ONE, TWO, turns=[0.1, 15.0]), "an event loop was held up for 15.0 s"),
         (outcome(ONE, stats={7: {"admitted": 1, "quarantined": 1}}), "1 events are in quarantine, not 0"),
     ],
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from tests.delivery.faulty import HEALTHY, Fault, Stored
@@ -15,6 +17,9 @@ Promise = Literal["whole", "counted"]
 GONE = ("dropped_outbox_full", "dropped_spool_full", "lost_in_broken_spool")
 LEFT = ("delivered", "waiting", "quarantined", *GONE)
 DROPPED = (*GONE, "dropped_queue_full")
+LONGEST_TURN = 10.0
+"""Seconds that an event loop may be held up: less than those after which a client gives up on an answer, and far more
+than it takes to import one."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,13 @@ class Scenario:
     """Names of what `llm_track.stats` must have counted."""
     says: str | None = None
     """What one line of the program's log, and no other, must hold."""
+    needs: str | None = None
+    """A module without which it cannot be played."""
+
+    @property
+    def can_be_played(self) -> bool:
+        """Whether what it needs is there.  In continuous integration it has to be."""
+        return self.needs is None or "CI" in os.environ or find_spec(self.needs) is not None
 
     def own(self, spooled: bool) -> int:
         """Return how many events its heirs make themselves."""
@@ -81,6 +93,8 @@ class Outcome:
     """The last of each process."""
     flushed: list[bool] = field(default_factory=list)
     """What each flush returned."""
+    turns: list[float] = field(default_factory=list)
+    """How many seconds the longest turn of each event loop took."""
     codes: list[int | None] = field(default_factory=list)
     heirs_codes: list[int | None] = field(default_factory=list)
     log: str = ""
@@ -127,7 +141,7 @@ def wrong(scenario: Scenario, outcome: Outcome) -> list[str]:
     """Return a sentence for every promise that was not kept."""
     return [
         sentence
-        for check in (_of_making, _of_losses, _of_doubles, _of_the_end, _of_stats, _of_words, _of_files)
+        for check in (_of_making, _of_losses, _of_doubles, _of_the_end, _of_stats, _of_words, _of_files, _of_loops)
         for sentence in check(scenario, outcome)
     ]
 
@@ -208,3 +222,7 @@ def _of_files(scenario: Scenario, outcome: Outcome) -> list[str]:
     if outcome.spooled and sum(b"poison" in each for each in outcome.quarantine) != scenario.quarantines:
         found.append(f"the quarantine holds {outcome.quarantine}")
     return found
+
+
+def _of_loops(_: Scenario, outcome: Outcome) -> list[str]:
+    return [f"an event loop was held up for {each:.1f} s" for each in outcome.turns if each > LONGEST_TURN]
