@@ -28,7 +28,7 @@ def uninterrupted(work: Callable[[], None]) -> None:
         raise error
 
 
-def is_started(thread: threading.Thread) -> bool:
+def started(thread: threading.Thread) -> bool:
     """Start a thread; false where none starts any more, as the interpreter ends."""
     try:
         thread.start()

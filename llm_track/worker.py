@@ -78,8 +78,7 @@ class _Worker:
     def start(self) -> None:
         """Start the thread.
 
-        Never waits for the lock: while it is held, the garbage collector may run on this very thread and settle a
-        stream that was dropped, which leads here again.  Whoever holds the lock starts the thread.
+        Whoever holds the lock does; nobody waits for it, as the garbage collector may lead here again on this thread.
         """
         if not self._starting.acquire(blocking=False):
             return
@@ -90,8 +89,7 @@ class _Worker:
                 if self._thread is None and not _exiting:
                     self._prepared = threading.Event()
                     thread = threading.Thread(target=self._run, name="llm_track", daemon=True)
-                    if ending.is_started(thread):
-                        self._thread = thread
+                    self._thread = thread if ending.started(thread) else None
         finally:
             self._starting.release()
 

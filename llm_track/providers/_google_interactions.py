@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from llm_track.formats import interactions
 from llm_track.formats._json import load, name, obj
-from llm_track.providers import Invocation, Reading, Target, _httpx, _stainless
+from llm_track.providers import Invocation, Reading, Target, _httpx, _paths, _stainless
 from llm_track.wire import request_id
 
 _PREFIX = re.compile(r".*?/v\d\w*(?:/projects/[^/]+/locations/[^/]+)?(?=/)")
@@ -58,7 +58,7 @@ _read_any = _stainless.by_path({}, {}, "gemini")
 def _named(reading: Reading, method: str, path: str) -> Reading:
     """Say what a request is: a question, the answer to an earlier one, or neither."""
     plain = _PREFIX.sub("", urlsplit(path).path, count=1).rstrip("/")
-    reading.name = _stainless.endpoint_name(method, plain)
+    reading.name = _paths.endpoint_name(method, plain)
     if plain == "/interactions" and method.upper() == "POST":
         reading.kind, reading.format, reading.name = "generation", interactions, "interactions"
     elif _ONE.fullmatch(plain):

@@ -11,13 +11,13 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from llm_track._guard import say_once
 from llm_track.formats import Format
 from llm_track.masking import is_secret
 from llm_track.providers import Invocation, Kind, Reading
 from llm_track.providers._hosts import biller
+from llm_track.providers._paths import address, endpoint_name, unversioned
 from llm_track.snapshot import snapshot
 from llm_track.wire import request_id
 
@@ -36,10 +36,10 @@ def by_path(
 
     @lru_cache(maxsize=512)  # a program asks the same few endpoints again and again
     def endpoint(method: str, url: str) -> tuple[str | None, Kind, str, Format | None, str | None]:
-        host, path = _address(url)
+        host, path = address(url)
         posted = method.lower() == "post"
         results = None if posted else batch.search(path)
-        path = next((known for known in (path, _unversioned(path)) if known in names), path)
+        path = next((known for known in (path, unversioned(path)) if known in names), path)
         kind, wire_format = endpoints.get(path, _ENDPOINT) if posted else _ENDPOINT
         name = (names.get(path) if posted else None) or endpoint_name(method, path)
         return host, kind, name, wire_format, results and results[1]
@@ -65,22 +65,6 @@ def by_path(
         )
 
     return read
-
-
-def _address(url: str) -> tuple[str | None, str]:
-    """The host that a request names, if it is another than its client's, and its path there."""
-    host = None
-    if url[:8].lower().startswith(("http://", "https://")):
-        parts = urlsplit(url)
-        host, url = f"{parts.scheme}://{parts.netloc}", parts.path
-    return host, "/" + url.partition("?")[0].strip("/")
-
-
-def _unversioned(path: str) -> str:
-    """The path after the version of the API, for requests that name it although the base URL does."""
-    segments = path.split("/")
-    versions = [index for index, segment in enumerate(segments) if _VERSION.fullmatch(segment)]
-    return "/" + "/".join(segments[versions[-1] + 1 :]) if versions else path
 
 
 @lru_cache(maxsize=64)
@@ -146,33 +130,6 @@ def _file_names(files: Any) -> list[str]:
 def _file_name(content: Any) -> str:
     name = content[0] if isinstance(content, tuple) and content else getattr(content, "name", None)
     return name if isinstance(name, str) else "unnamed"
-
-
-_VERBS = {"get": "retrieve", "post": "create", "delete": "delete", "put": "update", "patch": "update"}
-_ID = re.compile(r".*[0-9A-Z].*|.*-.{8,}|.*_.{16,}|[^a-z].*")
-_VERSION = re.compile(r"v\d+")
-_ACTIONS = frozenset(
-    {"cancel", "compact", "pause", "resume", "search", "validate", "complete", "submit_tool_outputs", "content"}
-)
-
-
-def endpoint_name(method: str, path: str) -> str:
-    """Return the name of an endpoint, without the ids in its path.
-
-    >>> endpoint_name("post", "/moderations"), endpoint_name("get", "/threads/thread_abc123/runs/run_9")
-    ('moderations.create', 'threads.runs.retrieve')
-    """
-    segments = [segment for segment in path.split("/") if segment and not _VERSION.fullmatch(segment)]
-    words = [segment for segment in segments if not _ID.fullmatch(segment) or segment in _ACTIONS]
-    if words and words[-1] in _ACTIONS:
-        return ".".join(words)
-    verb = _VERBS.get(method.lower(), method.lower())
-    ends_with_id = not (segments and words and segments[-1] == words[-1])
-    if verb == "retrieve" and not ends_with_id:
-        verb = "list"
-    elif verb == "create" and ends_with_id and segments:
-        verb = "update"
-    return ".".join([*words, verb])
 
 
 def answer(witnessed: Mapping[str, Any]) -> tuple[Any, int | None]:

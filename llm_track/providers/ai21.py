@@ -14,7 +14,7 @@ from typing import Any
 from llm_track.formats import chat_completions
 from llm_track.providers import Invocation, Provider, Reading, Target, _httpx
 from llm_track.providers._hosts import biller
-from llm_track.providers._stainless import endpoint_name
+from llm_track.providers._paths import endpoint_name
 from llm_track.snapshot import snapshot
 
 _CHAT = "/chat/completions"

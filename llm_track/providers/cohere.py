@@ -15,7 +15,7 @@ from llm_track.masking import is_secret
 from llm_track.providers import Invocation, Kind, Provider, Reading, Target, _httpx
 from llm_track.providers._hosts import by_host
 from llm_track.providers._models import plain
-from llm_track.providers._stainless import endpoint_name
+from llm_track.providers._paths import endpoint_name
 
 _ASKED: dict[str, tuple[Kind, Format, str]] = {
     "v1/chat": ("generation", cohere_chat, "chat"),

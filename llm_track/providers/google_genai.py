@@ -15,7 +15,7 @@ from typing import Any
 
 from llm_track.formats import Format, embed_content, generate_content, predict_images
 from llm_track.providers import Invocation, Kind, Provider, Reading, Target, _google_interactions, _httpx, _stainless
-from llm_track.providers._stainless import endpoint_name
+from llm_track.providers._paths import endpoint_name
 from llm_track.snapshot import snapshot
 
 _ASKED: dict[str, tuple[Kind, Format, str]] = {

@@ -14,7 +14,7 @@ from typing import Any
 
 from llm_track.formats import Format, watsonx
 from llm_track.providers import Invocation, Kind, Provider, Reading, Target, _httpx
-from llm_track.providers._stainless import endpoint_name
+from llm_track.providers._paths import endpoint_name
 
 _ENDPOINTS: tuple[tuple[tuple[str, ...], Kind, str], ...] = (
     (

@@ -9,7 +9,8 @@ from typing import Any
 from llm_track.formats import Format, chat_completions, conversations, embeddings, fim
 from llm_track.providers import Invocation, Kind, Provider, Reading, Target, _httpx
 from llm_track.providers._hosts import by_host
-from llm_track.providers._stainless import RESULT_FILE, endpoint_name
+from llm_track.providers._paths import endpoint_name
+from llm_track.providers._stainless import RESULT_FILE
 
 _ENDPOINTS: dict[str, tuple[Kind, Format | None, str]] = {
     "/v1/chat/completions": ("generation", chat_completions, "chat.completions"),

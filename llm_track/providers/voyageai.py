@@ -16,7 +16,7 @@ from typing import Any
 from llm_track.formats import Format, rerank, voyage_embed
 from llm_track.providers import Invocation, Kind, Provider, Reading, Target
 from llm_track.providers._hosts import by_host
-from llm_track.providers._stainless import endpoint_name
+from llm_track.providers._paths import endpoint_name
 from llm_track.snapshot import snapshot
 from llm_track.wire import request_id
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -167,14 +168,14 @@ def _made(kind: Any, project: Project, gave_up: Any, seconds: float) -> Any:
         "enable_local_evaluation": False,  # a forked child would poll for flags
     }
     client = kind.__new__(kind)
-    _leave_to_parent(client)
+    if _is_green():
+        _leave_to_parent(client)
     _own.is_building = True
     try:
         client.__init__(project.key, **options)
     except RuntimeError:  # the interpreter ends, and lets no thread start: each event is sent where it is captured
         _unhook(client)
         client = kind(project.key, sync_mode=True, timeout=max(min(_REQUEST, seconds), 0.1), **options)
-        _leave_to_parent(client)
     finally:
         _own.is_building = False
     _unhook(client)
@@ -199,13 +200,21 @@ def composer(project: Project, before_send: Any) -> Any:
     return Posthog(project.key, **options)
 
 
-def _leave_to_parent(client: Any) -> None:
-    """Start no thread in a forked child, where nobody uses this client.
+def _is_green() -> bool:
+    """Tell whether gevent has made greenlets of threads."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
 
-    Under gevent to start one is to let others run: all greenlets of the parent would, before the fork returns, and even
-    in a child that is about to become another program.
+
+def _leave_to_parent(client: Any) -> None:
+    """Under gevent, start no thread in a forked child, where nobody uses this client; only connections are left behind.
+
+    To start one there is to let others run: all greenlets of the parent would, before the fork returns, and even in a
+    child that is about to become another program.  Nothing that the client offers keeps it from that; decision 14.
     """
-    client._reinit_after_fork = lambda: None
+    from posthog.request import reset_sessions
+
+    client._reinit_after_fork = reset_sessions
 
 
 def _unhook(client: Any) -> None:

@@ -16,7 +16,8 @@ import llm_track
 from llm_track import _guard, providers
 from llm_track.formats import chat_completions, completions, embeddings, messages, responses
 from llm_track.providers import Invocation, Reading, _stainless
-from llm_track.providers._stainless import endpoint_name, request_body
+from llm_track.providers._paths import endpoint_name
+from llm_track.providers._stainless import request_body
 
 from .offline import SDKS, client, http_of, invocation, options_of
 

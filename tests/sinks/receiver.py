@@ -56,7 +56,8 @@ class _Handler(BaseHTTPRequestHandler):
         sent = self.rfile.read(int(self.headers.get("content-length") or 0))
         encoding = self.headers.get("content-encoding")
         body = json.loads(gzip.decompress(sent) if encoding == "gzip" else sent)
-        self.server.requests.append({"path": self.path, "encoding": encoding, "body": body, "bytes": len(sent)})
+        said = {"path": self.path, "encoding": encoding, "body": body, "bytes": len(sent)}
+        self.server.requests.append({**said, "peer": self.client_address[1]})
         time.sleep(self.server.seconds)
         status = self.server.refusing.get(self.path) or self.server.judge(body.get("batch", [body]))
         status = status or (self.server.statuses.pop(0) if self.server.statuses else 200)

@@ -41,26 +41,42 @@ def test_the_client_imports_nothing_while_it_sends(status: int) -> None:
     assert receiver.requests
 
 
+GREEN = "from gevent import monkey\nmonkey.patch_all()\n"
 FORKS = """
 import os, sys, threading, llm_track
 
 llm_track.configure(api_key="phc_test", host=sys.argv[1])
-with llm_track.llm_span("step"):
-    pass
-assert llm_track.flush(60)
+
+
+def deliver(name):
+    with llm_track.llm_span(name):
+        pass
+    assert llm_track.flush(60)
+
+
+deliver("before")
 child = os.fork()
 if not child:
-    print([thread.name for thread in threading.enumerate()], flush=True)
+    print([thread.name for thread in threading.enumerate()][1:], flush=True)
+    deliver("child")
     os._exit(0)
-os.waitpid(child, 0)
+assert os.waitpid(child, 0)[1] == 0
+deliver("after")
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system forks nothing")
-def test_the_client_starts_no_thread_in_a_forked_child() -> None:
-    """A child has no thread of clients of its parent, which the client would start in each: gevent would run all that
-    goes on in the parent while it starts."""
+@pytest.mark.parametrize("patched", ["", GREEN], ids=["threads", "gevent"])
+def test_a_forked_child_uses_nothing_of_the_clients_of_its_parent(patched: str) -> None:
+    """Parent and child never speak on one connection; and under gevent the client starts no thread in the child, which
+    would run all that goes on in the parent."""
+    if patched:
+        pytest.importorskip("gevent")
     with Receiver() as receiver:
-        command = [sys.executable, "-c", FORKS, receiver.url]
+        command = [sys.executable, "-c", patched + FORKS, receiver.url]
         said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    assert said.stdout == "['MainThread']\n", said.stderr
+    if patched:
+        assert said.stdout == "[]\n", said.stderr
+    spoke = {each["body"]["batch"][0]["properties"]["$ai_span_name"]: each["peer"] for each in receiver.requests}
+    assert set(spoke) == {"before", "child", "after"}
+    assert spoke["child"] not in (spoke["before"], spoke["after"])
