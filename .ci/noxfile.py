@@ -54,8 +54,8 @@ OLDEST = (
 
 
 CLIENT = ("tests/sinks", "tests/test_worker.py", "tests/test_processes.py")
-ESSENTIAL = "orderly or flush or kill or fork or threads or hangs or slow or 503 or 413 or 400 or TLS or gevent"
-"""Scenarios in which a client does what clients of other releases may do otherwise."""
+ESSENTIAL = "orderly or flush or kill or fork or threads or hangs or slow or 503 or 413 or 400 or TLS"
+"""Scenarios in which a client does what clients of other releases may do otherwise; under gevent 7.38 sends nothing."""
 
 
 def _test(session: nox.Session, *arguments: str, **environment: str) -> None:
