@@ -214,7 +214,7 @@ _when_started: list[Callable[[], None]] = []
 _busy = forking.ordered(threading.RLock(), rank=0)
 """Held by the worker while it works.  A fork waits for it: amid an import it would leave locks that nobody opens."""
 _exiting = False
-"""From Python 3.12 on no thread starts once the interpreter ends: what is left is worked off where it is flushed."""
+"""Python 3.12 starts no thread once the interpreter ends: what is left is worked off where it is flushed."""
 
 
 def put(work: Any) -> bool:

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from tests.delivery.faulty import Stored
+from tests.delivery.outages import long_outage
 from tests.delivery.scenarios import SCENARIOS
+from tests.delivery.table import BEGIN, END, README
 from tests.delivery.verdicts import Outcome, Scenario, wrong
 
 SCENARIO = Scenario("two events", "they arrive", "orderly", 2, plain="counted")
@@ -69,3 +71,11 @@ def test_every_scenario_has_a_name_of_its_own():
     """No scenario hides another, and each says what it proves."""
     assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS) >= 36
     assert all(scenario.proves and (scenario.spool or scenario.plain) for scenario in SCENARIOS)
+
+
+def test_the_readme_tells_of_every_scenario():
+    """The table in the README has a line for each scenario, and for no other."""
+    table = README.read_text().partition(BEGIN)[2].partition(END)[0]
+    told = {line.split(" | ")[0].removeprefix("| ") for line in table.splitlines() if line.startswith("| ")}
+    listed = {long_outage(30).name if each.program == "steady" else each.name for each in SCENARIOS}
+    assert told - {"scenario"} == listed
