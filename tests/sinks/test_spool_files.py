@@ -33,7 +33,8 @@ def receiver() -> Iterator[Receiver]:
 def eventually(condition: Callable[[], bool]) -> None:
     """Wait for what carriers do by themselves."""
     until = clock.monotonic() + 30.0
-    while not condition() and clock.monotonic() < until:
+    while not condition():
+        assert clock.monotonic() < until
         time.sleep(0.02)
 
 
