@@ -10,7 +10,7 @@ needs fewer writes the new number here."""
 
 
 def test_the_caller_pays_no_more_than_ever():
-    """No kind of call adds more bytecodes to the caller's thread than its budget; the numbers are the same whatever else
+    """No kind of call adds more bytecodes to the caller's thread than its budget; they are as many whatever else
     the machine does."""
     more = added()
     assert {name: number for name, number in more.items() if number > BUDGETS[name]} == {}
