@@ -300,7 +300,7 @@ def test_a_budget_of_very_many_calls_is_looked_at_as_fast_as_any():
     with ThreadPoolExecutor(8) as pool:
         added_up = list(pool.map(call, range(20_000)))
     assert spent.spent == 5000
-    assert max(added_up) <= budgets._MOST_COSTS + 100
+    assert max(added_up) <= 2 * budgets._MOST_COSTS  # a thread may stand still while others add theirs
 
 
 def test_costs_that_no_number_can_hold_are_more_than_any_budget():

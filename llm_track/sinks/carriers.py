@@ -124,9 +124,11 @@ class Carriers:
         try:
             readable = self._unpacked(line, left)
             self._send(line, sender, readable, left)
+            self._judge(line, left)
         finally:
             if left.parcels:
-                self._outbox.put_back(line, left.parcels, left.error, is_refused=left.is_refused)
+                at_end = bool(left.alone)  # others first: maybe the host takes them
+                self._outbox.put_back(line, left.parcels, left.error, is_refused=left.is_refused, at_end=at_end)
 
     def _unpacked(self, line: Line, left: _Left) -> Packed:
         found: Packed = []
@@ -144,7 +146,9 @@ class Carriers:
         if not batch:
             return
         failed = sender.send(batch)
-        self._outbox.settle(line, left.take([each for each, _ in batch if each.uuid not in failed]), "delivered")
+        delivered = left.take([each for each, _ in batch if each.uuid not in failed])
+        left.takes_others = left.takes_others or bool(delivered)
+        self._outbox.settle(line, delivered, "delivered")
         refused: dict[str, Packed] = {}
         for parcel, message in batch:
             if (error := failed.get(parcel.uuid)) is not None:
@@ -163,24 +167,29 @@ class Carriers:
     def _see_to(self, line: Line, sender: Sender, refused: Packed, said: str, left: _Left) -> None:
         """Send what was refused in parts; the one that is refused alone is made smaller, or put aside."""
         if len(refused) > 1:
-            half = len(refused) // 2
-            self._send(line, sender, refused[:half], left)
-            if line.has_delivered or left.tried_alone < _IN_VAIN:
+            if left.takes_others or len(left.alone) < _IN_VAIN:
+                half = len(refused) // 2
+                self._send(line, sender, refused[:half], left)
                 self._send(line, sender, refused[half:], left)
-            return
-        if said == "unreadable" and refused and not line.has_delivered:
-            left.tried_alone += 1  # maybe it is no PostHog that answers: the event waits until another is taken
             return
         for parcel, message in refused:
             smaller = _smaller(parcel, message) if said == "too large" else None
             if smaller is None:
-                self._give_up(line, parcel, describe(left.error), left)
+                left.alone.append((parcel, describe(left.error)))
                 continue
             self._outbox.replace(line, parcel, smaller[0])
             left.swap(parcel, smaller[0])
             if parcel.is_large:
                 self._outbox.tally.add("cut_after_refusal")
             self._send(line, sender, [smaller], left)
+
+    def _judge(self, line: Line, left: _Left) -> None:
+        """Put events aside that are refused alone, if others are taken; until one is, maybe no PostHog answers."""
+        for parcel, why in left.alone:
+            if left.takes_others or (parcel.refused_at is not None and line.deliveries > parcel.refused_at):
+                self._give_up(line, parcel, why, left)
+            elif parcel.refused_at is None:
+                parcel.refused_at = line.deliveries
 
     def _give_up(self, line: Line, parcel: Parcel, why: str, left: _Left) -> None:
         self._quarantine(parcel, why)
@@ -200,8 +209,10 @@ class _Left:
         self.parcels = list(parcels)
         self.error: Exception = RuntimeError("llm_track failed")
         self.is_refused = False
-        self.tried_alone = 0
-        """How many of them were refused alone, by a host that has taken nothing yet."""
+        self.takes_others = False
+        """Whether the host has taken any of them."""
+        self.alone: list[tuple[Parcel, str]] = []
+        """Those that were refused alone, and why."""
 
     def note(self, error: Exception, *, is_refused: bool) -> None:
         self.error, self.is_refused = error, is_refused

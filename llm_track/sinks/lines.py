@@ -62,8 +62,8 @@ class Line:
         self.large = 0
         """How many of those that wait or are being sent need the way of large events."""
         self.carriers = 0
-        self.has_delivered = False
-        """Whether anything was ever taken: a host that takes nothing at all says nothing about a single event."""
+        self.deliveries = 0
+        """How often events were taken: a host that takes nothing says nothing about a single event."""
         self.is_failing = False
         self.is_refused = False
         """Whether the project's key is not taken: it makes no sense to wait for that at the end of a program."""
@@ -89,13 +89,13 @@ class Line:
         (self._errors if parcel.is_error else self._others).append(parcel)
         self.bytes += parcel.weight
 
-    def put_back(self, parcels: list[Parcel]) -> None:
-        """Take events back that could not be sent: to the front, and now and then to the end, so that one at which a
+    def put_back(self, parcels: list[Parcel], *, at_end: bool = False) -> None:
+        """Take events back that could not be sent: to the front, or now and then to the end, so that one at which a
         host stumbles does not hold up all others."""
-        for parcel in reversed(parcels):
+        for parcel in parcels if at_end else reversed(parcels):
             parcel.tries += 1
             queue = self._errors if parcel.is_error else self._others
-            (queue.append if parcel.tries % 4 == 0 else queue.appendleft)(parcel)
+            (queue.append if at_end or parcel.tries % 4 == 0 else queue.appendleft)(parcel)
             self.bytes += parcel.weight
 
     def take(self) -> list[Parcel]:

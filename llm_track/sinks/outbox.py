@@ -137,12 +137,14 @@ class Outbox:
                     line.large += parcel.is_large
                 self._changed.notify_all()
 
-    def put_back(self, line: Line, parcels: list[Parcel], error: Exception, *, is_refused: bool = False) -> None:
+    def put_back(
+        self, line: Line, parcels: list[Parcel], error: Exception, *, is_refused: bool = False, at_end: bool = False
+    ) -> None:
         """Take back events that could not be sent now."""
         self.tally.add("retried", len(parcels))
         with self._changed:
             line.moving -= len(parcels)
-            line.put_back(parcels)
+            line.put_back(parcels, at_end=at_end)
             line.failed(error, is_refused=is_refused)
             self._evict()
             self._changed.notify_all()
@@ -163,7 +165,7 @@ class Outbox:
         with self._changed:
             line.moving -= len(parcels)
             line.large -= sum(parcel.is_large for parcel in parcels)
-            line.has_delivered = line.has_delivered or became == "delivered"
+            line.deliveries += became == "delivered"
             line.succeeded()  # whatever it answers, the host answers
             self.tally.add(became, len(parcels))
             self._gone(parcels)

@@ -51,6 +51,8 @@ class Parcel:
     """Whether another process, which ended, has admitted it."""
     tries: int = 0
     """How often it was sent in vain."""
+    refused_at: int | None = None
+    """How often its line had delivered when it was refused alone for the first time."""
 
     @property
     def weight(self) -> int:

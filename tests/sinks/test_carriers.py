@@ -105,12 +105,42 @@ def test_a_batch_that_is_too_large_is_halved_and_an_event_cut(receiver):
 
 
 def test_what_is_too_large_however_small_is_put_aside(receiver):
-    """A host that takes nothing does not hold up the end: each event is cut in vain, and put aside."""
-    receiver.judge = lambda batch: 413
+    """An event that a host finds too large, however small it is cut, is put aside if the host takes others."""
+    receiver.judge = lambda batch: 413 if any("text" in event["properties"] for event in batch) else None
     to = sink(receiver)
     emit(to, 2, text="z" * 50_000)
+    emit(to, 1)
     assert to.flush(30.0)
-    assert counted(to, 2)["quarantined"] == 2
+    assert counted(to, 3)["quarantined"] == 2
+    to.close()
+
+
+@pytest.mark.parametrize(("bad", "good"), [(3, 97), (3, 1), (5, 50), (150, 120)])
+def test_however_many_bad_events_come_first_the_good_ones_arrive(receiver, bad, good):
+    """Events that are refused alone hold up no others, not even those of a host that has taken nothing yet."""
+    receiver.judge = lambda batch: 400 if any("poison" in event["properties"] for event in batch) else None
+    to = sink(receiver)
+    emit(to, bad, poison=True)
+    made = emit(to, good)
+    to.flush(3.0)
+    assert arrived(receiver) == sorted(made)
+    counted(to, bad + good)
+    to.close()
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_host_that_takes_nothing_any_more_puts_no_event_aside(receiver, status):
+    """What was a PostHog before may be something else's page of errors now: events wait until it takes some again."""
+    to = sink(receiver)
+    emit(to, 1)
+    assert to.flush(30.0)
+    receiver.judge = lambda batch: status
+    emit(to, 40)
+    assert not to.flush(2.0)
+    assert counted(to, 41).get("quarantined", 0) == 0
+    receiver.judge = lambda batch: None
+    assert to.flush(30.0)
+    assert counted(to, 41)["delivered"] == 41
     to.close()
 
 
