@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from llm_track.tallies import Tally
 from tests.sinks.parcelled import PROJECT, parcel
 from tests.sinks.receiver import Receiver
 from tests.sinks.test_spool import digest, left_behind
+from tests.sinks.test_spool_files import left_for
 from tests.test_worker import run, start
 
 
@@ -52,6 +54,25 @@ def test_what_is_there_is_sent_once(receiver, tmp_path):
     assert len({event["uuid"] for event in receiver.events}) == len(receiver.events) == 230
     assert list(tmp_path.iterdir()) == []
     assert replay(tmp_path, receiver, "--dry-run").returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="this system has no such limit")
+def test_very_many_files_take_few_descriptors(receiver, tmp_path):
+    """What a hundred processes left is sent, by one that may open 40 files, those of the program and its client among
+    them."""
+    for _ in range(100):
+        left_for(tmp_path, Project("phc_test", receiver.url), 3)
+    program = """
+import resource, sys
+from llm_track import cli
+import posthog  # opens files of its own
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+sys.exit(cli.main(["replay", sys.argv[1]]))
+"""
+    done = start(["-c", program, str(tmp_path)], receiver.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len({event["uuid"] for event in receiver.events}) == len(receiver.events) == 300
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_rate_is_kept(receiver, tmp_path):

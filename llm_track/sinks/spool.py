@@ -26,6 +26,8 @@ _TRY_AGAIN = 5.0
 """Seconds after which a disk that was full is tried again."""
 _PART = 20
 """Of what waits on a disk that is full, one in so many makes room at a time."""
+_MOST_OPEN = 8
+"""So many files are open at a time: each takes two descriptors, of which a program may have as few as 256."""
 _YOUNG = 5.0
 """Seconds during which an empty file may be one that is being made."""
 _KEPT_ELSEWHERE = "llm_track cannot write into the spool %s (%s): events wait in memory until it can."
@@ -49,6 +51,8 @@ class Spool:
         self._files: list[SpoolFile] = []
         """All that are open; the own one is among them."""
         self._not_before = 0.0
+        self._has_more = False
+        """Whether files of other processes are left that there was no room to open."""
         self._is_closed = False
 
     def store(self, parcel: Parcel, *, has_room: bool) -> Stored:
@@ -146,8 +150,9 @@ class Spool:
         self._shelf.set_aside(file.path)
 
     def unread(self) -> int:
-        """Return how many events are not in memory."""
-        return sum(file.unread for file in self._files)
+        """Return how many events are not in memory; a file that has yet to be opened counts as one."""
+        can_open = self._has_more and len(self._files) < _MOST_OPEN
+        return sum(file.unread for file in self._files) + can_open
 
     def kept(self) -> int:
         """Return how many events of this process are on the disk."""
@@ -175,19 +180,25 @@ class Spool:
             say_once(f"llm_track could not delete events from the spool {file.path} ({error}); it tries again.")
 
     def look_around(self) -> None:
-        """Open what processes left behind, and see whether the own file is still there."""
+        """Open some of what processes left behind, and see whether the own file is still there."""
         with self._lock:
             if self._is_closed:
                 return
             self._miss()
-            open_now = {file.path for file in self._files} | _inherited_paths
-            for path in self._shelf.left_behind():
-                if self._is_meant(path.name) and path not in open_now:
-                    self._adopt(path)
             for file in list(self._files):
                 self._delete(file, ())
                 if file in self._files:
                     file.shrink()
+        self._has_more = False
+        for path in self._shelf.left_behind():
+            if not self._is_meant(path.name):
+                continue
+            with self._lock:  # for one at a time: forks and the worker wait for it
+                if self._is_closed or len(self._files) >= _MOST_OPEN:
+                    self._has_more = not self._is_closed
+                    return
+                if path not in _inherited_paths and all(path != file.path for file in self._files):
+                    self._adopt(path)
 
     def _is_meant(self, name: str) -> bool:
         """Tell whether a file's events go where this spool's go."""
