@@ -21,10 +21,22 @@ def shutdown() -> None:
 
     Calls made later are still tracked.
     """
+    try:
+        _deliver()
+    finally:  # also where somebody is tired of waiting, and interrupts it
+        _say()
+
+
+def _deliver() -> None:
     with guarded("deliver the last events"):
         for step in list(open_steps.values()):
             step.stop()
-        last_words.say(worker.deliver_last(config.settings().exit_seconds), worker.current().sinks())
+        worker.deliver_last(config.settings().exit_seconds)
+
+
+def _say() -> None:
+    with guarded("say what could not be delivered"):
+        last_words.say(worker.current().waiting(), worker.current().sinks())
 
 
 def _at_exit() -> None:
@@ -47,7 +59,7 @@ def _prepare() -> None:
     if chosen.spool is not None:
         ending.before_os_exit(lambda: worker.make_events(_OS_EXIT_SECONDS))
     if chosen.flush_on_sigterm:
-        signals.deliver_on_sigterm(_at_exit, lambda: chosen.exit_seconds + worker.EXIT_SECONDS)
+        signals.deliver_on_sigterm(_deliver, _say, lambda: chosen.exit_seconds + worker.EXIT_SECONDS)
 
 
 worker.when_started(_prepare)

@@ -28,7 +28,8 @@ def flush_after(handler: Any = None, /, *, timeout: float | None = None) -> Any:
     """Deliver what a handler has recorded before it returns or raises: AWS Lambda, Cloud Functions and their like.
 
     Args:
-        handler: a function or a coroutine function; an event loop is not blocked meanwhile.
+        handler: a function, a coroutine function, or one that returns something to await or a generator; an event loop
+            is not blocked meanwhile.
         timeout: seconds to wait at most; default ``exit_seconds`` of `configure`.  Where an argument tells how much
             time is left, as the context of AWS Lambda does, half a second of it is left to the handler.
 
@@ -42,34 +43,47 @@ def flush_after(handler: Any = None, /, *, timeout: float | None = None) -> Any:
 
 
 def _flushing(handler: Any, timeout: float | None) -> Any:
-    """Return a handler that delivers before it returns."""
-    if inspect.iscoroutinefunction(handler):
+    """Return a handler that delivers before it returns, or before what it returned is done."""
 
-        @wraps(handler)
-        async def waiting(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return await handler(*args, **kwargs)
-            finally:
-                with _DELIVER:
-                    await _aside(_seconds(args, timeout))
+    async def delivering(answer: Any, given: tuple[Any, ...]) -> Any:
+        try:
+            return await answer
+        finally:
+            with _DELIVER:
+                await _aside(_seconds(given, timeout))
 
-        return waiting
+    def draining(answer: Any, given: tuple[Any, ...]) -> Any:
+        try:
+            return (yield from answer)
+        finally:
+            with _DELIVER:
+                worker.flush(_seconds(given, timeout))
+
+    @wraps(handler)
+    async def waiting(*args: Any, **kwargs: Any) -> Any:
+        return await delivering(handler(*args, **kwargs), (*args, *kwargs.values()))
 
     @wraps(handler)
     def handling(*args: Any, **kwargs: Any) -> Any:
+        given, answer = (*args, *kwargs.values()), None
+        later: Any = None
         try:
-            return handler(*args, **kwargs)
+            answer = handler(*args, **kwargs)
+            is_generator = inspect.isgenerator(answer)
+            later = draining if is_generator else delivering if inspect.isawaitable(answer) else None
         finally:
-            with _DELIVER:
-                worker.flush(_seconds(args, timeout))
+            if later is None:
+                with _DELIVER:
+                    worker.flush(_seconds(given, timeout))
+        return answer if later is None else later(answer, given)
 
-    return handling
+    return waiting if inspect.iscoroutinefunction(handler) else handling
 
 
 def _seconds(args: tuple[Any, ...], timeout: float | None) -> float:
     """Return how long may be waited."""
     most = settings().exit_seconds if timeout is None else timeout
-    tells = (getattr(each, "get_remaining_time_in_millis", None) for each in args)
+    tells = (attempt(getattr, each, "get_remaining_time_in_millis", None, otherwise=None) for each in args)
     left = [attempt(lambda tell=tell: float(tell()) / 1000, otherwise=None) for tell in tells if callable(tell)]
     return max(min([most, *(each - _SPARE for each in left if each is not None)]), 0.0)
 

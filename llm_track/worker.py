@@ -157,10 +157,6 @@ class _Worker:
         """Return how many calls and spans are no events yet."""
         return self.queue.qsize() - len(self._markers) + self._handling + batches.waiting()
 
-    def is_running(self) -> bool:
-        """Tell whether anything was recorded at all."""
-        return self._thread is not None
-
     def waiting(self) -> int:
         """Return how many events have yet to be delivered."""
         return self.unmade() + sum(each.waiting() for each in self.sinks())
@@ -198,6 +194,8 @@ class _Worker:
         if self._thread is None or not self._thread.is_alive():
             self._drain_here(monotonic() + timeout)
             return True
+        if self._thread is threading.current_thread():
+            return False  # a processor that asks for it would wait for itself
         passed = threading.Event()
         self.put(passed.set)
         return passed.wait(timeout)
@@ -264,7 +262,7 @@ def moment() -> dict[str, int]:
 
 def deliver_last(seconds: float) -> int:
     """Make events of what was recorded, and deliver them in so many seconds; return how many are left."""
-    if _worker.waiting() or _worker.is_running():
+    if _worker.waiting() or _worker._thread is not None:
         _worker.deliver_last(seconds)
     return _worker.waiting()
 

@@ -88,3 +88,64 @@ def test_a_handler_leaves_time_to_end(monkeypatch, millis, timeout, seconds):
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: millis)
     llm_track.flush_after(timeout=timeout)(lambda event, context: None)({}, context)
     assert waited == [seconds]
+
+
+def test_what_a_decorated_coroutine_function_does_is_delivered(receiver, monkeypatch):
+    """What another decorator made a plain function of is awaited first, and its loop is not blocked."""
+    seen = []
+    flush = worker.flush
+    monkeypatch.setattr(worker, "flush", lambda seconds: (seen.append(threading.current_thread()), flush(seconds)))
+
+    async def inner():
+        with llm_track.llm_span("step"):
+            return "done"
+
+    handler = llm_track.flush_after(timeout=60)(lambda: inner())
+    assert asyncio.run(handler()) == "done"
+    assert len(receiver.events) == 1
+    assert threading.current_thread() not in seen
+    assert len(seen) == 1
+
+
+def test_a_generator_delivers_when_it_is_done(receiver):
+    """A streamed response is delivered after its last part, not before its first."""
+
+    @llm_track.flush_after(timeout=60)
+    def handler():
+        with llm_track.llm_span("step"):
+            yield 1
+        return "end"
+
+    parts = handler()
+    assert (next(parts), receiver.events) == (1, [])
+    with pytest.raises(StopIteration, match="end"):
+        next(parts)
+    assert len(receiver.events) == 1
+
+
+def test_an_argument_that_has_no_attributes_of_its_own_costs_no_event(receiver):
+    """Whatever an argument raises when it is asked for the time that is left, events are delivered."""
+
+    class Keyed(dict):
+        __getattr__ = dict.__getitem__
+
+    @llm_track.flush_after(timeout=60)
+    def handler(event, context=None):
+        with llm_track.llm_span("step"):
+            pass
+
+    handler(Keyed(), context=Keyed())
+    assert len(receiver.events) == 1
+
+
+def test_the_time_that_is_left_is_asked_of_any_argument(receiver, monkeypatch):
+    """A context that is given by its name counts, too."""
+    waited = []
+    monkeypatch.setattr(worker, "flush", waited.append)
+
+    @llm_track.flush_after(timeout=60)
+    def handler(event, context):
+        return event
+
+    handler({}, context=SimpleNamespace(get_remaining_time_in_millis=lambda: 2_500))
+    assert waited == [2.0]

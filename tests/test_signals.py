@@ -99,3 +99,62 @@ def test_the_end_by_sigterm_comes_in_bounded_time(held):
     assert ended - float(done.stdout) < 25.0
     assert host.stored == []
     assert "Traceback" not in done.stderr
+
+
+FIRST_PROCESS = """
+import os, signal, llm_track
+own, kill = os.getpid(), os.kill
+os.getpid, os.kill = lambda: 1, lambda *_: None  # of number 1 the system lets SIGTERM pass
+llm_track.configure(flush_on_sigterm=True, exit_seconds=30)
+for name in ("first", "second"):
+    with llm_track.llm_span(name): pass
+    kill(own, signal.SIGTERM)
+    print(llm_track.stats()["delivered"])
+with llm_track.llm_span("third"): pass
+"""
+
+
+def test_the_first_process_of_a_container_goes_on(receiver, tmp_path):
+    """SIGTERM does not end process number 1: what it has is delivered, each time, and what comes later is as ever."""
+    done = run(FIRST_PROCESS, receiver.url, LLM_TRACK_SPOOL=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n2\n", "")
+    assert names(receiver) == ["first", "second", "third"]
+
+
+TWICE = """
+import os, signal, threading, time, llm_track
+llm_track.configure(flush_on_sigterm=True, exit_seconds=2)
+with llm_track.llm_span("ended"): pass
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(60)
+"""
+
+
+def test_a_second_sigterm_says_nothing_twice(receiver):
+    """Who is told twice to end ends as soon, and says once what is lost."""
+    receiver.refusing["/batch/"] = 503
+    done = run(TWICE, receiver.url)
+    assert done.returncode == -signal.SIGTERM
+    assert done.stderr.count("could not deliver 1 events") == 1
+
+
+LOGGING = """
+import logging, os, signal, time, llm_track
+llm_track.configure(flush_on_sigterm=True, exit_seconds=1)
+with llm_track.llm_span("ended"): pass
+handler = logging.StreamHandler()
+logging.getLogger("llm_track").addHandler(handler)
+with handler.lock:
+    print(time.monotonic(), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_sigterm_amid_a_line_of_the_log_ends_as_soon(receiver):
+    """The signal may strike while the program writes into its log: the end waits for nobody, and says what is lost."""
+    receiver.refusing["/batch/"] = 503
+    done = run(LOGGING, receiver.url)
+    assert done.returncode == -signal.SIGTERM
+    assert time.monotonic() - float(done.stdout) < 9.0  # and not 11 and more
+    assert "could not deliver 1 events" in done.stderr

@@ -399,3 +399,17 @@ def test_a_program_that_ends_on_a_slow_machine_waits_for_its_events(receiver):
     done = run(SLOW, receiver.url)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(receiver.events) == 8
+
+
+def test_a_processor_that_flushes_waits_for_nothing():
+    """What runs on the worker cannot wait for it: `flush` says at once that not all is delivered."""
+    said = []
+    program_processors = [lambda event: said.append(llm_track.flush(60)) or event]
+    with capture_events() as events:
+        llm_track.configure(processors=program_processors)
+        began = time.monotonic()
+        with llm_track.llm_span("step"):
+            pass
+        assert worker.make_events(120.0)
+    assert (said, len(events)) == ([False], 1)
+    assert time.monotonic() - began < 55.0

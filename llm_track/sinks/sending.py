@@ -31,6 +31,8 @@ _PATIENCE = 90.0
 """Seconds after which a client that says nothing is left alone: a request of its own takes 15 at most."""
 _REQUEST = 15.0
 """Seconds that the client waits for an answer."""
+_TAKEN = range(201, 300)
+"""What the client takes for failures, and a host says that has taken the events: 202, 204."""
 _ROOM = 4 * 1024
 """Bytes of an event beside its properties."""
 _FORK = forking.ordered(threading.RLock(), rank=2)
@@ -103,6 +105,8 @@ class Sender:
         _own.raised = None
 
     def _gave_up(self, error: Exception, messages: list[dict[str, Any]]) -> None:
+        if getattr(error, "status", None) in _TAKEN:
+            return
         self._failed.update({str(message.get("uuid")): error for message in messages})
 
     def close(self) -> None:

@@ -144,6 +144,18 @@ def test_a_host_that_takes_nothing_any_more_puts_no_event_aside(receiver, status
     to.close()
 
 
+@pytest.mark.parametrize("status", [202, 204])
+def test_whatever_says_that_events_were_taken_is_believed(receiver, status):
+    """An answer that the client takes for a failure, but that is none, has nothing sent again."""
+    receiver.judge = lambda batch: status
+    to = sink(receiver)
+    emit(to, 5)
+    assert to.flush(30.0)
+    assert counted(to, 5)["delivered"] == 5
+    assert sum(len(each["body"]["batch"]) for each in receiver.requests) == 5
+    to.close()
+
+
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
 def test_what_passes_is_tried_again(receiver, status):
     """A host that fails twice gets each event once, later."""
