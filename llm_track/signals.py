@@ -16,7 +16,7 @@ _is_ending = False
 
 
 def deliver_on_sigterm(deliver: Callable[[], None], say: Callable[[], None], seconds: Callable[[], float]) -> None:
-    """Have what is left delivered, and then something said, before SIGTERM ends the process, in so many seconds at most.
+    """Have what is left delivered, and then something said, before SIGTERM ends the process, in bounded time.
 
     A program with a handler of its own ends by itself, and its exit hooks run: it is left alone.
     """
