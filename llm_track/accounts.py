@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from llm_track import worker
 from llm_track._guard import faults
+from llm_track.clock import now
+from llm_track.settling import open_steps
 from llm_track.tallies import Tally
 
 
@@ -23,4 +25,13 @@ def stats() -> dict[str, int]:
         counted.take_over(each)
     numbers = {"admitted": 0, **counted.numbers()}
     numbers.pop("waiting_adopted", None)
-    return numbers | worker.moment() | {f"fault: {kind}": number for kind, number in list(faults.items())}
+    return numbers | _moment() | {f"fault: {kind}": number for kind, number in list(faults.items())}
+
+
+def _moment() -> dict[str, int]:
+    """Return what is on its way right now."""
+    here = worker.current()
+    oldest = min((since for each in here.sinks() if (since := each.oldest()) is not None), default=None)
+    numbers = {"oldest_undelivered_seconds": max(int(now() - oldest), 0)} if oldest is not None else {}
+    numbers |= {"queued": here.queue.qsize(), "open_steps": len(open_steps)}
+    return numbers | ({"held_back": here.sampler.held} if here.sampler.held else {})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import threading
 
-from llm_track import config, ending, last_words, leaving, signals, worker
+from llm_track import clock, config, ending, last_words, leaving, signals, worker
 from llm_track._guard import guarded
 from llm_track.settling import open_steps
 
@@ -14,6 +15,8 @@ _OS_EXIT_SECONDS = 5.0
 _has_ended = False
 _given_up = 0
 """How many events were left when the end had been held up for long enough."""
+_late_seconds = 0.0
+"""How long what is recorded after the end may still be delivered, all in all."""
 
 
 def shutdown() -> None:
@@ -41,7 +44,7 @@ def _say() -> None:
 
 def _at_exit() -> None:
     """Do so when the process ends; once more only if there is something new, as nobody waits twice for the old."""
-    global _has_ended, _given_up
+    global _has_ended, _given_up, _late_seconds
     with guarded("deliver the last events"):
         if _has_ended and not open_steps and worker.current().waiting() == _given_up:
             return
@@ -51,6 +54,21 @@ def _at_exit() -> None:
         _given_up = worker.current().waiting()
         for each in worker.current().sinks():
             each.leave()
+        _late_seconds = config.settings().exit_seconds
+        worker.once_ended(_deliver_late)
+
+
+def _deliver_late() -> None:
+    """Deliver what is recorded after that, by exit hooks that were there before llm_track's and run after it."""
+    global _late_seconds, _given_up
+    if threading.current_thread() is not threading.main_thread():
+        return  # it is stopped at any moment now
+    began = clock.monotonic()
+    left = worker.deliver_last(_late_seconds)
+    _late_seconds = max(_late_seconds - (clock.monotonic() - began), 0.0)
+    if left > _given_up:
+        _say()
+    _given_up = left
 
 
 def _prepare() -> None:

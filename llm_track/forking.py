@@ -10,8 +10,8 @@ import threading
 from typing import Any
 from weakref import WeakSet
 
-_SECONDS = 5.0
-"""How long a fork waits for one of them."""
+_SECONDS, _SECONDS_AGAIN = 5.0, 0.2
+"""How long a fork waits for one of them; and after it waited in vain, until that lock is free at a fork once."""
 
 
 class _Watched:
@@ -20,6 +20,7 @@ class _Watched:
     def __init__(self, lock: Any, rank: int) -> None:
         self._lock = lock
         self.rank = rank
+        self._seconds = _SECONDS
 
     def __enter__(self) -> None:
         self._lock.acquire()
@@ -27,9 +28,11 @@ class _Watched:
     def __exit__(self, *_: object) -> None:
         self._lock.release()
 
-    def acquire(self, timeout: float) -> bool:
+    def acquire(self) -> bool:
         """Take the lock, if it is free in time."""
-        return bool(self._lock.acquire(timeout=timeout))
+        is_taken = bool(self._lock.acquire(timeout=self._seconds))
+        self._seconds = _SECONDS if is_taken else _SECONDS_AGAIN
+        return is_taken
 
     def release(self) -> None:
         """Let go of it."""
@@ -37,7 +40,7 @@ class _Watched:
 
     def renew(self) -> None:
         """In a child: nobody holds it."""
-        self._lock = threading.RLock()
+        self._lock, self._seconds = threading.RLock(), _SECONDS
 
 
 _watched: WeakSet[_Watched] = WeakSet()
@@ -58,7 +61,7 @@ def _before() -> None:
     _this.held = []
     seen: set[int] = set()
     while found := _unseen(seen):  # whoever held one of them may have made another
-        _this.held += [each for each in found if each.acquire(_SECONDS)]
+        _this.held += [each for each in found if each.acquire()]
 
 
 def _unseen(seen: set[int]) -> list[_Watched]:

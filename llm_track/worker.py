@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_track import batches, context, ending, forking, leaving, pipeline, reader
 from llm_track._guard import guarded, logger, own_thread
-from llm_track.clock import monotonic, now
+from llm_track.clock import monotonic
 from llm_track.config import Settings, settings
 from llm_track.records import Place
 from llm_track.sampling import Sampler
@@ -218,11 +218,21 @@ _exiting = False
 def put(work: Any) -> bool:
     """Hand over a settled call or span, or a function to be called there, without waiting; tell if there was room."""
     with _PUT:
-        return _worker.put(work)
+        is_taken = _worker.put(work)
+        if _deliver_late is not None and not callable(work):
+            _deliver_late()
+        return is_taken
     return False
 
 
 _PUT = guarded("queue an event")
+_deliver_late: Callable[[], None] | None = None
+
+
+def once_ended(deliver: Callable[[], None]) -> None:
+    """Have something called after everything that is put from now on: nobody else will deliver it."""
+    global _deliver_late
+    _deliver_late = deliver
 
 
 def when_started(prepare: Callable[[], None]) -> None:
@@ -250,14 +260,6 @@ def flush(timeout: float | None = None) -> bool:
 def make_events(timeout: float) -> bool:
     """Wait until everything recorded so far is an event, wherever that goes; tell whether it is."""
     return _worker.drain(timeout)
-
-
-def moment() -> dict[str, int]:
-    """Return what is on its way right now."""
-    oldest = min((since for each in _worker.sinks() if (since := each.oldest()) is not None), default=None)
-    numbers = {"oldest_undelivered_seconds": max(int(now() - oldest), 0)} if oldest is not None else {}
-    numbers |= {"queued": _worker.queue.qsize(), "open_steps": len(open_steps)}
-    return numbers | ({"held_back": _worker.sampler.held} if _worker.sampler.held else {})
 
 
 def deliver_last(seconds: float) -> int:

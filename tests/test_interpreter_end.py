@@ -52,3 +52,40 @@ def test_the_end_comes_in_bounded_time(fault):
     assert ended - float(since) < 12.0
     assert starts_threads == "True" or 1 <= len(host.requests) < 20
     assert "could not deliver" in done.stderr or len(host.stored) == 40
+
+
+LATE = """
+import atexit
+
+def late():
+    for number in range(5):
+        with llm_track.llm_span(f"late {{number}}"): pass
+
+atexit.register(late)  # hooks run in reverse order: this one after those of llm_track
+import llm_track
+llm_track.configure(exit_seconds={seconds})
+{early}
+"""
+EARLY = """
+with llm_track.llm_span("early"): pass
+"""
+
+
+@pytest.mark.parametrize("early", ["", EARLY], ids=["nothing before", "something before"])
+def test_what_hooks_make_that_run_after_ours_arrives(early):
+    """A hook that was registered before llm_track was imported runs when all seems delivered: its events are, too."""
+    with Faulty() as host:
+        done = run(LATE.format(seconds=30, early=early), host.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = [f"late {number}" for number in range(5)] + (["early"] if early else [])
+    assert sorted(event.name for event in host.stored) == sorted(expected)
+
+
+def test_what_such_hooks_make_in_vain_is_told():
+    """Where PostHog takes nothing, the late events hold up the end no longer, all in all, and are told as lost."""
+    with Faulty(faulty.status(503)) as host:
+        began = time.monotonic()
+        done = run(LATE.format(seconds=1, early=EARLY), host.url)
+        assert time.monotonic() - began < 30.0
+    assert done.returncode == 0
+    assert "could not deliver 6 events" in done.stderr

@@ -16,7 +16,7 @@ from llm_track.sinks import ai_lane
 from llm_track.sinks.ai_lane import AILane
 from llm_track.sinks.lines import Line, describe
 from llm_track.sinks.outbox import Outbox
-from llm_track.sinks.parcels import Message, Parcel, pack, unpack
+from llm_track.sinks.parcels import Message, Parcel, Project, pack, unpack
 from llm_track.sinks.refusals import meaning
 from llm_track.sinks.sending import Sender
 from llm_track.sizing import LARGEST_EVENT, fit
@@ -24,7 +24,8 @@ from llm_track.sizing import LARGEST_EVENT, fit
 MOST = 8
 """So many carriers serve one project ..."""
 MOST_IN_ALL = 10
-"""... and so many all of them: the client keeps so many connections to a host."""
+"""... and so many all of them: the client keeps so many connections to a host.  One of them is kept for the project
+that is configured: the hosts of others may hang."""
 _EACH = 150
 """Another one is called for so many events that wait."""
 _AFTER_FAULT = 1.0
@@ -40,8 +41,11 @@ Packed = list[tuple[Parcel, Message]]
 class Carriers:
     """Serve the lines of an outbox."""
 
-    def __init__(self, outbox: Outbox, lane: AILane, quarantine: Callable[[Parcel, str], None]) -> None:
+    def __init__(
+        self, outbox: Outbox, lane: AILane, quarantine: Callable[[Parcel, str], None], configured: Project | None = None
+    ) -> None:
         self._outbox = outbox
+        self._configured = configured
         self._lane = lane
         self._quarantine = quarantine
         """Takes an event that PostHog refuses, and why."""
@@ -52,9 +56,10 @@ class Carriers:
         """See to it that there are enough carriers for what waits; false if none can be started."""
         if not (is_first or len(line) or line.spool is not None):
             return True
+        most = MOST_IN_ALL - (self._configured not in (None, line.project))
         wanted = 1 if line.is_failing or line.pace is not None else 1 + min(len(line) // _EACH, MOST - 1)
         with self._starting:
-            while line.carriers < wanted and self._in_all < MOST_IN_ALL:
+            while line.carriers < wanted and self._in_all < most:
                 thread = threading.Thread(target=self._carry, args=(line,), name="llm_track carrier", daemon=True)
                 try:
                     thread.start()
@@ -62,7 +67,7 @@ class Carriers:
                     break
                 line.carriers += 1
                 self._in_all += 1
-            return line.carriers > 0 or self._in_all >= MOST_IN_ALL
+            return line.carriers > 0 or self._in_all >= most
 
     def _carry(self, line: Line) -> None:
         own_thread()

@@ -33,7 +33,7 @@ class Delivery:
         self.lane = AILane(settings.ai_lane, tells=True)
         self._shelf = _shelf(settings, self.project, tally, takes_all=takes_all)
         self.outbox = Outbox(tally, self._spool_of, rate=rate)
-        self.carriers = Carriers(self.outbox, self.lane, self._quarantine)
+        self.carriers = Carriers(self.outbox, self.lane, self._quarantine, self.project)
 
     def _spool_of(self, project: Project) -> Spool | None:
         is_configured = project == self.project

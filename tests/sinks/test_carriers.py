@@ -16,6 +16,8 @@ from llm_track import clock
 from llm_track.config import Settings
 from llm_track.sinks.parcels import unpack
 from llm_track.sinks.posthog import PostHogSink, build
+from tests.delivery import faulty
+from tests.delivery.faulty import Faulty
 from tests.sinks.receiver import Receiver
 from tests.sinks.test_outbox import balance
 from tests.sinks.test_posthog import EVENT
@@ -223,6 +225,19 @@ def test_carriers_of_a_closed_sink_leave(receiver, tmp_path, has_spool, status):
     assert left == []
     assert to.delivery is not None
     assert [line.carriers for line in to.delivery.outbox.lines()] == [0, 0]
+
+
+def test_however_many_projects_hang_the_configured_one_is_served(receiver):
+    """Twelve projects that calls name have hosts that never answer: the project that is configured has a carrier."""
+    with Faulty(faulty.HANGS) as hanging:
+        to = sink(receiver)
+        for number in range(12):
+            assert to.emit(replace(EVENT, uuid=str(uuid.uuid4()), project=(f"phc_{number}", hanging.url)))
+        assert not to.flush(1.0)
+        made = emit(to, 20)
+        assert not to.flush(8.0)
+        assert arrived(receiver) == sorted(made)
+        to.close()
 
 
 def test_a_project_that_is_down_does_not_hold_up_the_others(receiver):
