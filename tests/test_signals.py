@@ -158,3 +158,26 @@ def test_a_sigterm_amid_a_line_of_the_log_ends_as_soon(receiver):
     assert done.returncode == -signal.SIGTERM
     assert time.monotonic() - float(done.stdout) < 9.0  # and not 11 and more
     assert "could not deliver 1 events" in done.stderr
+
+
+INTERRUPTED = """
+import os, signal, threading, time, llm_track
+llm_track.configure(exit_seconds=60)
+with llm_track.llm_span("ended"): pass
+llm_track.flush(0.1)
+
+def interrupt():
+    time.sleep(3)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt, daemon=True).start()
+"""
+
+
+def test_who_interrupts_the_end_is_told_what_is_lost(receiver):
+    """Ctrl-C while the last events are delivered ends that, and says how many were not."""
+    receiver.refusing["/batch/"] = 503
+    began = time.monotonic()
+    done = run(INTERRUPTED, receiver.url)
+    assert time.monotonic() - began < 50.0
+    assert "could not deliver 1 events" in done.stderr
