@@ -61,7 +61,7 @@ def _at_exit() -> None:
 def _deliver_late() -> None:
     """Deliver what is recorded after that, by exit hooks that were there before llm_track's and run after it."""
     global _late_seconds, _given_up
-    if threading.current_thread() is not threading.main_thread():
+    if threading.get_ident() != threading.main_thread().ident:  # that has left the list of threads by then
         return  # it is stopped at any moment now
     began = clock.monotonic()
     left = worker.deliver_last(_late_seconds)

@@ -50,9 +50,8 @@ class _Worker:
         self.sampler = Sampler()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._markers: list[None] = []
-        """One for each entry of the queue that is something to do.  A number that two threads change is soon wrong."""
-        self._handling = False
+        self._unmade: list[None] = []
+        """One for each call and span that is no event yet.  A number that two threads change is soon wrong."""
 
     @property
     def queue(self) -> queue.SimpleQueue[Any]:
@@ -68,8 +67,8 @@ class _Worker:
                 logger.warning(said, LONGEST_QUEUE)
             return False
         leaving.owe()
-        if callable(work):
-            self._markers.append(None)
+        if not callable(work):
+            self._unmade.append(None)
         waiting.put(work)
         if self._thread is None:
             self.start()
@@ -105,13 +104,11 @@ class _Worker:
 
     def _handle(self, work: Any) -> None:
         if callable(work):
-            self._markers.pop()
             with _busy, guarded("prepare what is needed later", background=True):
                 work()
             return
-        self._handling = True
         self._handle_records(work)
-        self._handling = False
+        self._unmade.pop()
 
     def _handle_records(self, work: Any) -> None:
         records, more = batches.records(work, reader.model_call), True
@@ -155,7 +152,7 @@ class _Worker:
 
     def unmade(self) -> int:
         """Return how many calls and spans are no events yet."""
-        return self.queue.qsize() - len(self._markers) + self._handling + batches.waiting()
+        return len(self._unmade) + batches.waiting()
 
     def waiting(self) -> int:
         """Return how many events have yet to be delivered."""
@@ -194,8 +191,8 @@ class _Worker:
         if self._thread is None or not self._thread.is_alive():
             self._drain_here(monotonic() + timeout)
             return True
-        if self._thread is threading.current_thread():
-            return False  # a processor that asks for it would wait for itself
+        if timeout <= 0 or self._thread is threading.current_thread():  # a processor would wait for itself
+            return self.unmade() <= 0
         passed = threading.Event()
         self.put(passed.set)
         return passed.wait(timeout)

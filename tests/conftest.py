@@ -67,8 +67,11 @@ def _forget_the_rest(current: worker._Worker) -> None:
     with suppress(queue.Empty):
         while True:
             rest.append(current.queue.get_nowait())
-    for work in filter(callable, rest):
-        current.queue.put(work)
+    for work in rest:
+        if callable(work):
+            current.queue.put(work)
+        else:
+            current._unmade.pop()
     current.drain(20.0)
 
 
