@@ -57,7 +57,7 @@ def deliver(name):
 deliver("before")
 child = os.fork()
 if not child:
-    print([thread.name for thread in threading.enumerate() if thread.name != "MainThread"], flush=True)
+    print([each.name for each in threading.enumerate() if each.name != "MainThread"], flush=True)
     deliver("child")
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
