@@ -83,8 +83,8 @@ def test_what_hooks_make_that_run_after_ours_arrives(early):
 
 
 def test_what_such_hooks_make_in_vain_is_told():
-    """Where PostHog takes nothing, the late events hold up the end no longer, all in all, and are told as lost; one that
-    just becomes an event may be counted twice at that moment."""
+    """Where PostHog takes nothing, the late events hold up the end no longer, all in all, and are told as lost; one
+    that just becomes an event may be counted twice at that moment."""
     with Faulty(faulty.status(503)) as host:
         began = time.monotonic()
         done = run(LATE.format(seconds=1, early=EARLY), host.url)
