@@ -162,6 +162,7 @@ def test_a_sigterm_amid_a_line_of_the_log_ends_as_soon(receiver):
 
 INTERRUPTED = """
 import os, signal, threading, time, llm_track
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who is started in the background ignores it
 llm_track.configure(exit_seconds=60)
 with llm_track.llm_span("ended"): pass
 llm_track.flush(0.1)
