@@ -27,7 +27,7 @@ NOBODY = Identity()
 
 
 _ids: list[str] = []
-"""The next ids: to draw and to write many at once costs less than a tenth of doing so for each."""
+"""The next ids: to draw and to write many at once takes fewer steps than to do so for each."""
 _IDS_AT_ONCE = 256
 _RANDOM = int.from_bytes((b"\xff" * 6 + b"\x0f\xff\x3f" + b"\xff" * 7) * _IDS_AT_ONCE, "big")
 _VERSION = int.from_bytes((b"\0" * 6 + b"\x40\0\x80" + b"\0" * 7) * _IDS_AT_ONCE, "big")

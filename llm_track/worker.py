@@ -98,7 +98,8 @@ class _Worker:
         with _busy, guarded("prepare the delivery of events", background=True):
             self._sink()  # builds the client now, while the program still runs: it starts threads of its own
         self._prepared.set()
-        while (work := self.queue.get()) is not None:
+        while True:
+            work = self.queue.get()
             if _worker is self:  # not in a child: gevent's threads go on there
                 self._handle(work)
 

@@ -63,7 +63,7 @@ class Parcel:
 _OBJECT = 400
 """What Python needs for one, beside what is packed."""
 _SMALL = 8 * 1024
-"""Bytes that fit into a small window: clearing the usual one, of 256 KiB, takes four times as long as packing them."""
+"""Bytes that fit into a small window: to set up the usual one takes longer than to pack them."""
 
 
 def pack(message: Message, *, is_error: bool = False, is_large: bool = False) -> Parcel:

@@ -82,7 +82,8 @@ class Spool:
 
     def _make_room(self) -> bool:
         """Drop some of the oldest, those of errors last; false if there are none but those in memory."""
-        for file in [file for file in self._files if file.unread]:
+        unread = [file for file in self._files if file.unread]
+        for file in [file for file in unread if file.is_adopted] or self._another() or unread:
             try:
                 dropped, weight = file.drop_oldest(max(file.unread // _PART, 1))
             except sqlite3.Error as error:
@@ -93,8 +94,18 @@ class Spool:
             tally.add(*(("adopted", dropped) if file.is_adopted else ("waiting", -dropped)))
             if tally.add("dropped_spool_full", dropped) == dropped:
                 self._say_full()
+            self._delete(file, ())  # closes it if nothing is left
             return True
         return False
+
+    def _another(self) -> list[SpoolFile]:
+        """Open one more file that a process left, for its events to make room: they are older than what comes."""
+        number = len(self._files)
+        for path in self._shelf.left_behind() if self._has_more else ():
+            self._adopt_if_meant(path)
+            if len(self._files) > number:
+                return self._files[number:]
+        return []
 
     def _nowhere(self) -> Stored:
         if self._shelf.tally.add("dropped_spool_full") == 1:
@@ -191,14 +202,13 @@ class Spool:
                     file.shrink()
         self._has_more = False
         for path in self._shelf.left_behind():
-            if not self._is_meant(path.name):
-                continue
             with self._lock:  # for one at a time: forks and the worker wait for it
-                if self._is_closed or len(self._files) >= _MOST_OPEN:
-                    self._has_more = not self._is_closed
+                if self._is_closed:
                     return
-                if path not in _inherited_paths and all(path != file.path for file in self._files):
-                    self._adopt(path)
+                if len(self._files) >= _MOST_OPEN:
+                    self._has_more = True
+                    return
+                self._adopt_if_meant(path)
 
     def _is_meant(self, name: str) -> bool:
         """Tell whether a file's events go where this spool's go."""
@@ -211,6 +221,11 @@ class Spool:
         if self._own is not None and not self._own.is_there():
             logger.warning("The spool file %s was removed: llm_track makes a new one.", self._own.path)
             self._own = None
+
+    def _adopt_if_meant(self, path: Path) -> None:
+        is_open = path in _inherited_paths or any(path == file.path for file in self._files)
+        if self._is_meant(path.name) and not is_open:
+            self._adopt(path)
 
     def _adopt(self, path: Path) -> None:
         is_young = True

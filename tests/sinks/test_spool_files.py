@@ -18,7 +18,9 @@ from llm_track import clock
 from llm_track.config import Settings
 from llm_track.sinks import posthog, shelf, spool_files
 from llm_track.sinks.parcels import Parcel, Project, pack
-from llm_track.sinks.shelf import digest
+from llm_track.sinks.shelf import Shelf, digest
+from llm_track.sinks.spool import Spool
+from llm_track.tallies import Tally
 from tests.sinks.parcelled import PROJECT, message, parcel
 from tests.sinks.receiver import Receiver
 from tests.sinks.test_outbox import balance, spooled
@@ -130,3 +132,20 @@ def test_a_file_that_vanished_is_not_made_anew(tmp_path, monkeypatch, caplog):
         really(path)
     assert list(tmp_path.iterdir()) == []
     assert caplog.text == ""
+
+
+def test_events_in_files_that_are_not_open_make_room_first(tmp_path):
+    """Above its cap a spool drops what others left before what this process makes, also of files that it has not opened
+    for want of descriptors; a file that is emptied so is removed."""
+    for _ in range(12):
+        left_for(tmp_path, PROJECT, 3)
+    tally = Tally()
+    spool = Spool(Shelf(tmp_path, 1, PROJECT, tally), PROJECT, is_configured=True)
+    spool.look_around()
+    while spool.load(100, 2**20):
+        pass
+    assert [spool.store(parcel(), has_room=False) for _ in range(6)] == ["disk"] * 6
+    assert tally["dropped_spool_full"] == 6
+    assert spool.kept() == 6
+    assert len(list(tmp_path.glob("*.spool"))) == 12 - 2 + 1
+    spool.close()
